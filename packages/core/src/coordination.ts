@@ -1,0 +1,116 @@
+/** How a worker makes itself known. */
+export interface WorkerRegistration {
+  /** A fresh UUID for every start. */
+  readonly workerId: string;
+  /** Names of the consumers whose code this worker has. The leader gives it no others. */
+  readonly consumers: readonly string[];
+}
+
+/** What a worker learns when it reports. */
+export interface WorkerView {
+  /** Names of the consumers given to this worker. */
+  readonly assigned: readonly string[];
+  /** How many workers are registered and not silent, this one included. */
+  readonly liveWorkers: number;
+}
+
+/** A worker as the leader sees it. */
+export interface WorkerStatus {
+  readonly workerId: string;
+  /** Time since its last heartbeat, in milliseconds by the database's clock. */
+  readonly heartbeatAgeMs: number;
+  /** True while a session of that worker holds its liveness lock: false at once when its process dies. */
+  readonly livenessLockHeld: boolean;
+}
+
+/** A worker that can be given consumers. */
+export interface CapableWorker {
+  readonly workerId: string;
+  readonly consumers: readonly string[];
+}
+
+/** Everything the leader deals out by, in one snapshot. */
+export interface Survey {
+  /** Workers whose protocol this leader knows; it gives nothing to others, and takes nothing from them. */
+  readonly workers: readonly CapableWorker[];
+  /** Who has which consumer now: consumer name to worker id. */
+  readonly assignments: ReadonlyMap<string, string>;
+}
+
+/** What the leader wants to be true. */
+export interface AssignmentPlan {
+  /** The whole deal: consumer name to worker id. Consumers that are not in it have no live worker with their code. */
+  readonly assignments: ReadonlyMap<string, string>;
+  /** Workers that count as dead: they are struck off, so that their consumers can be taken over at once. */
+  readonly dead: readonly string[];
+}
+
+/** Leadership as it stands: one number, higher with each new leader. */
+export interface Leadership {
+  readonly term: number;
+}
+
+/** The two ways of deciding who leads. */
+export interface LeaderElection {
+  /**
+   * Tries to become leader, or proves that it still is. Called regularly; any doubt is null.
+   *
+   * @returns the leadership held now, or null
+   */
+  tick(): Promise<Leadership | null>;
+  /** Gives the leadership up, so that the next one need not wait. */
+  resign(): Promise<void>;
+}
+
+/**
+ * One worker's line to the others through the database, on a connection of its own that a busy pool cannot starve.
+ * It is one session for as long as it lives, never silently another one: when the connection is lost it stays lost, every
+ * method rejects, and the worker opens a new one.
+ */
+export interface ControlSession {
+  /** Aborted as soon as the session is known to be lost. */
+  readonly lost: AbortSignal;
+  readonly election: LeaderElection;
+
+  /** Registers a worker, or a worker that was struck off again, and wakes the leader. */
+  register(worker: WorkerRegistration): Promise<void>;
+  /**
+   * Learns what to run, and with `beat` reports to be alive.
+   *
+   * @returns null when the worker is not registered (any more)
+   */
+  sync(request: {
+    readonly workerId: string;
+    readonly beat: boolean;
+    readonly heartbeatTimeoutMs: number;
+  }): Promise<WorkerView | null>;
+  /**
+   * Holds the worker's liveness lock for as long as the session lives.
+   *
+   * @returns false when sessions cannot hold locks here; heartbeats alone decide then
+   */
+  holdLivenessLock(workerId: string): Promise<boolean>;
+  /** Strikes a worker off, with its assignments. */
+  deregister(workerId: string): Promise<void>;
+
+  /** Lists every registered worker. For the leader, often: one light statement. */
+  observeWorkers(): Promise<readonly WorkerStatus[]>;
+  /** Reads what the leader deals out by. */
+  survey(): Promise<Survey>;
+  /**
+   * Makes the plan true in one transaction that first checks, under the leader row's lock, that the term is the present one.
+   * Writes in name order, and only what differs.
+   *
+   * @returns false when another leader has come: nothing was written
+   */
+  assign(leadership: Leadership, plan: AssignmentPlan): Promise<boolean>;
+
+  /** Ends the session. Locks it held are free afterwards. Twice is fine. */
+  close(): Promise<void>;
+}
+
+/** Opens control sessions. */
+export interface Coordination {
+  /** @throws when the database cannot be reached */
+  openControlSession(options?: { readonly signal?: AbortSignal }): Promise<ControlSession>;
+}

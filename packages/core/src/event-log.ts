@@ -1,0 +1,88 @@
+import type { GlobalPosition, RecordedEvent } from "./event.ts";
+
+/** Which events a reader wants; both lists narrow. An absent list lets everything through. */
+export interface EventScope {
+  readonly aggregateTypes?: readonly string[] | undefined;
+  readonly eventTypes?: readonly string[] | undefined;
+}
+
+/** What to read of the log. */
+export interface ReadLogRequest {
+  /** Read above this position. */
+  readonly after: GlobalPosition;
+  /**
+   * Read up to this position, inclusive. Must be settled, or events are lost for good:
+   * a lower position can still commit after a higher one was read.
+   */
+  readonly upTo: GlobalPosition;
+  /** Most events in one page. */
+  readonly limit: number;
+  /** Bytes of stored payloads after which a page ends; the first event always fits. */
+  readonly maxBytes: number;
+  readonly scope?: EventScope | undefined;
+}
+
+/** A page of the log, in position order. */
+export interface LogPage {
+  readonly events: readonly RecordedEvent[];
+  /**
+   * How far the page reaches: all events in scope at or below it (and above `after`) are in the page.
+   * The last event's position where the page was cut, `upTo` where it was not.
+   */
+  readonly through: GlobalPosition;
+}
+
+/** What lies above a position, seen in one snapshot. */
+export interface PositionScan {
+  /** End of the run without holes that begins right after the position asked for (that position itself when there is none). */
+  readonly contiguous: GlobalPosition;
+  /** True when the run ended at a missing position; false when it ended with the log or with the length of one scan. */
+  readonly hole: boolean;
+  /** Highest position visible. */
+  readonly highest: GlobalPosition;
+}
+
+/** A transaction that may have drawn positions which are not visible yet. */
+export interface InFlightAppender {
+  /** Identity for as long as the transaction runs unprepared; the server's virtual transaction id. */
+  readonly id: string;
+  /** The transaction was prepared for two-phase commit: no session runs it any more, and it may stay for long. */
+  readonly prepared: boolean;
+  /** Server process that runs it; null when prepared. */
+  readonly pid: number | null;
+  /** Application name of its session; empty when unknown. */
+  readonly applicationName: string;
+  /** How long it has been open, in milliseconds by the database's clock; null when unknown. */
+  readonly ageMs: number | null;
+}
+
+/** The transactions in flight, and whose word that is. */
+export interface InFlightAppenders {
+  readonly appenders: readonly InFlightAppender[];
+  /** The server is a standby or recovers from a crash: nothing it says about transactions in flight can be trusted. */
+  readonly recovering: boolean;
+  /** Identity of the server's run. Another one means that all that was remembered about transactions is void. */
+  readonly serverRun: string;
+}
+
+/** Positions from `first` to `last`, both inclusive. */
+export interface PositionRange {
+  readonly first: GlobalPosition;
+  readonly last: GlobalPosition;
+}
+
+/** The reading half of the log: what the settled position is found with, and pages below it. */
+export interface EventLog {
+  /** Reads a page. Starts a new statement, hence sees everything that committed before the call. */
+  readLog(request: ReadLogRequest): Promise<LogPage>;
+  /** Position of the newest visible event; `0n` when the log is empty. */
+  latestPosition(): Promise<GlobalPosition>;
+  /** Looks at the positions above `after`. */
+  scanPositions(after: GlobalPosition): Promise<PositionScan>;
+  /** Lists the transactions that have written to the log and have not ended. */
+  inFlightAppenders(): Promise<InFlightAppenders>;
+  /** Positions in `(after, upTo]` that no event has: their appends were rolled back (or the events deleted). */
+  missingPositions(after: GlobalPosition, upTo: GlobalPosition): Promise<readonly PositionRange[]>;
+  /** Position of the first event, in log order, that was recorded at `time` or later; null when there is none. */
+  firstPositionSince(time: Date): Promise<GlobalPosition | null>;
+}
