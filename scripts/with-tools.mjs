@@ -1,0 +1,113 @@
+// Runs a task with the pinned tools, on a machine that has no more than git, npm and Node 18 or later: installs what the
+// lockfile names, builds the packages, then runs the task on the Node that came with the install. Everything is fetched
+// through npm; nothing is installed outside this folder and npm's and pnpm's caches.
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PNPM = "pnpm@12.21.0";
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
+
+/**
+ * What `npm run` may be asked for: `program` runs on the pinned Node and gets the arguments. `flags` are the ones that
+ * users forget to put behind `--`; `words` says whether the program takes arguments that are not flags.
+ */
+const tasks = {
+  start: { program: ["examples/src/start.ts"], flags: ["seconds", "workers"], words: false },
+  test: { program: ["scripts/test.mjs"], flags: ["project", "reporter", "t", "watch"], words: true },
+  check: { program: ["scripts/check.mjs"], flags: [], words: true },
+  build: { program: [], flags: [], words: false },
+  format: { program: ["node_modules/@biomejs/biome/bin/biome", "check", "--write"], flags: [], words: true },
+};
+
+const [name, ...args] = process.argv.slice(2);
+const task = tasks[name];
+if (!task) fail(`Expected one of ${Object.keys(tasks).join(", ")}, got ${name ?? "nothing"}.`);
+refuseSwallowedFlags();
+
+const env = cleanEnvironment();
+await step("installing", "npx", ["-y", PNPM, "install", "--frozen-lockfile"]);
+env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
+await step("building", "npx", ["-y", PNPM, "exec", "turbo", "run", "build", "--output-logs=errors-only"]);
+if (task.program.length > 0) {
+  const { status } = await run(node, [...task.program, ...args], { stdio: "inherit" });
+  process.exit(status);
+}
+
+/** npm keeps flags to itself unless they stand behind `--`, and hands on only the words between them. */
+function refuseSwallowedFlags() {
+  const swallowed = task.flags.filter((flag) => process.env[`npm_config_${flag}`] !== undefined);
+  const stray = !task.words && args.length > 0 && !args[0].startsWith("-");
+  if (swallowed.length === 0 && !stray) return;
+  const flags = [...swallowed.map((flag) => `--${flag}`), ...args].join(" ");
+  fail(`npm keeps flags for itself unless they stand behind "--". Perhaps you meant: npm run ${name} -- ${flags}`);
+}
+
+/** What the outer npm sets for its own run must not steer the inner npx and pnpm, except where to fetch from. */
+function cleanEnvironment() {
+  const kept = /^npm_config_(cache|cafile|registry|https?_proxy|proxy|noproxy)$/;
+  const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith("npm_") || kept.test(key));
+  return { ...Object.fromEntries(inherited), TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" };
+}
+
+/** Runs one preparation quietly; a failure shows everything it said and ends the task. */
+async function step(title, command, commandArgs) {
+  const startedAt = Date.now();
+  process.stderr.write(`pup: ${title} … `);
+  const { status, output } = await run(command, commandArgs, { stdio: ["ignore", "pipe", "pipe"] });
+  if (status === 0) {
+    process.stderr.write(`${((Date.now() - startedAt) / 1000).toFixed(1)} s\n`);
+    return;
+  }
+  process.stderr.write(`failed\n${output}\n`);
+  process.exit(status);
+}
+
+/**
+ * Runs a command in a process group of its own, so that a signal reaches it once: a terminal's Ctrl-C goes to the whole
+ * group and npm hands it on as well, while a second one often means "at once" to whoever gets it.
+ */
+function run(command, commandArgs, options) {
+  return new Promise((resolve) => {
+    const child = spawn(command, commandArgs, { ...options, cwd: root, env, detached: true });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text) => {
+        output += text;
+      });
+    }
+    const stopRelay = relaySignals(child);
+    child.on("error", (error) => fail(`Cannot run ${command}: ${error.message}`));
+    child.on("close", (code, signal) => {
+      stopRelay();
+      resolve({ status: code ?? 128 + constants.signals[signal], output });
+    });
+  });
+}
+
+function relaySignals(child) {
+  const undo = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"].map((signal) => {
+    let relayedAt = 0;
+    const relay = () => {
+      if (Date.now() - relayedAt < 300) return;
+      relayedAt = Date.now();
+      try {
+        process.kill(-child.pid, signal);
+      } catch {
+        // Gone already; its exit is on its way here.
+      }
+    };
+    process.on(signal, relay);
+    return () => process.off(signal, relay);
+  });
+  return () => {
+    for (const off of undo) off();
+  };
+}
+
+function fail(message) {
+  console.error(`pup: ${message}`);
+  process.exit(2);
+}
