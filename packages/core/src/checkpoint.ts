@@ -70,7 +70,7 @@ export interface CheckpointStore {
 export interface Batch {
   readonly consumer: string;
   readonly epoch: number;
-  /** Where the checkpoint stands now. Another position there means that the epoch was used twice: fenced. */
+  /** How far its owner has come. A checkpoint that stands beyond it means that the epoch was used twice: fenced. */
   readonly from: GlobalPosition;
   /** Where the checkpoint stands after the commit. */
   readonly to: GlobalPosition;

@@ -32,8 +32,16 @@ export interface LogPage {
   readonly through: GlobalPosition;
 }
 
+/** Whose word an answer is: what was remembered about one run of a server says nothing about another. */
+export interface ServerState {
+  /** The server is a standby or recovers from a crash: nothing it says about transactions in flight can be trusted. */
+  readonly recovering: boolean;
+  /** Identity of the server's run; another one after a restart or a fail-over. */
+  readonly serverRun: string;
+}
+
 /** What lies above a position, seen in one snapshot. */
-export interface PositionScan {
+export interface PositionScan extends ServerState {
   /** End of the run without holes that begins right after the position asked for (that position itself when there is none). */
   readonly contiguous: GlobalPosition;
   /** True when the run ended at a missing position; false when it ended with the log or with the length of one scan. */
@@ -57,12 +65,8 @@ export interface InFlightAppender {
 }
 
 /** The transactions in flight, and whose word that is. */
-export interface InFlightAppenders {
+export interface InFlightAppenders extends ServerState {
   readonly appenders: readonly InFlightAppender[];
-  /** The server is a standby or recovers from a crash: nothing it says about transactions in flight can be trusted. */
-  readonly recovering: boolean;
-  /** Identity of the server's run. Another one means that all that was remembered about transactions is void. */
-  readonly serverRun: string;
 }
 
 /** Positions from `first` to `last`, both inclusive. */

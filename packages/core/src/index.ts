@@ -67,6 +67,7 @@ export type {
   PositionRange,
   PositionScan,
   ReadLogRequest,
+  ServerState,
 } from "./event-log.ts";
 export type { AppendOptions, AppendResult, EventStore, ExpectedVersion, Stream, StreamRange } from "./event-store.ts";
 export { type Logger, silentLogger } from "./logger.ts";

@@ -39,7 +39,10 @@ export function beginSettling(greatestCheckpoint: GlobalPosition, latest: Global
 }
 
 /** Takes in what lies above the settled position. A run without holes is settled at once. */
-export function observeScan(state: SettledState, scan: PositionScan): SettledState {
+export function observeScan(
+  state: SettledState,
+  scan: Pick<PositionScan, "contiguous" | "hole" | "highest">,
+): SettledState {
   const position = scan.contiguous > state.position ? scan.contiguous : state.position;
   if (state.hole && state.hole.upTo > position) return { position, hole: state.hole };
   return { position, hole: scan.hole && scan.highest > position ? openHole(scan.highest) : null };
