@@ -8,7 +8,7 @@ export interface Logger {
   readonly error: LogMethod;
 }
 
-const silent: LogMethod = () => {};
+const silent: LogMethod = () => undefined;
 
 /** Says nothing: the default everywhere. */
 export const silentLogger: Logger = { debug: silent, info: silent, warn: silent, error: silent };
