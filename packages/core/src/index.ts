@@ -1,5 +1,6 @@
 export { assignConsumers } from "./assign-consumers.ts";
 export { type BackOffBounds, backOffMs } from "./back-off.ts";
+export { checkNewEvents, resolveExpectedVersion } from "./check-new-events.ts";
 export type {
   AcquireRequest,
   AcquireResult,
@@ -71,6 +72,7 @@ export type {
 } from "./event-log.ts";
 export type { AppendOptions, AppendResult, EventStore, ExpectedVersion, Stream, StreamRange } from "./event-store.ts";
 export { type Logger, silentLogger } from "./logger.ts";
+export { findUnserializable, type Unserializable } from "./serializable.ts";
 export { beginSettling, type OpenHole, observeAppenders, observeScan, type SettledState } from "./settled-position.ts";
 export { sleep } from "./sleep.ts";
 export { systemClock, systemRandomness } from "./system-clock.ts";
