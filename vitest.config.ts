@@ -21,6 +21,7 @@ export default defineConfig({
         test: {
           name: "int",
           include: ["packages/*/src/**/*.int.test.ts", "examples/src/**/*.int.test.ts"],
+          globalSetup: ["./vitest.postgres.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

@@ -1,0 +1,16 @@
+import type { TestProject } from "vitest/node";
+import { startPostgres } from "./packages/testing/src/postgres/index.ts";
+
+/**
+ * One PostgreSQL server for a whole test run. A test file takes a database of its own on it:
+ *
+ * ```ts
+ * const database = await createDatabase(inject("postgresUrl"));
+ * afterAll(() => database.drop());
+ * ```
+ */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await startPostgres({ settings: { max_connections: 200, max_prepared_transactions: 20 } });
+  project.provide("postgresUrl", server.url);
+  return server.close;
+}
