@@ -1,0 +1,94 @@
+import type { GlobalPosition, Logger } from "@pup/core";
+import type { ConsumerLoop, ConsumerOutcome } from "./consumer-loop.ts";
+
+/** How one consumer is doing in this worker. */
+export interface ConsumerHealth {
+  readonly name: string;
+  /** `"idle"`: somebody else runs it. `"claiming"`: given to this worker, not taken over yet. `"failed"`: stopped after failures. */
+  readonly state: "idle" | "claiming" | "running" | "failed";
+  /** Where it stands; null unless it runs or failed here. */
+  readonly position: GlobalPosition | null;
+  /** Number of its take-overs; null unless it runs here. */
+  readonly epoch: number | null;
+  /** Failures in a row of the batch at hand. */
+  readonly failures: number;
+  /** What stopped it; null unless it failed. */
+  readonly error: unknown;
+}
+
+/** The consumers that run in this worker. */
+export interface ConsumerSet {
+  /** Runs exactly these from now on. Those it runs no more finish their batch first. */
+  apply(assigned: readonly string[]): void;
+  /** Begins no batch any more, waits for running ones, and gives them up when `abandon` aborts. Resolves when all have ended. */
+  drain(abandon: AbortSignal): Promise<void>;
+  health(): readonly ConsumerHealth[];
+}
+
+interface Running {
+  readonly loop: ConsumerLoop;
+  readonly drain: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/** Creates the set. `createLoop` makes what runs one consumer; `names` are the consumers whose code is here. */
+export function createConsumerSet(
+  names: readonly string[],
+  createLoop: (name: string) => ConsumerLoop,
+  logger: Logger,
+): ConsumerSet {
+  const running = new Map<string, Running>();
+  const failed = new Map<string, ConsumerOutcome & { kind: "failed" }>();
+  const abandon = new AbortController();
+  let wanted: ReadonlySet<string> = new Set();
+  let draining = false;
+
+  function begin(name: string): void {
+    const loop = createLoop(name);
+    const drain = new AbortController();
+    const ended = loop.run({ drain: drain.signal, abandon: abandon.signal }).then((outcome) => {
+      running.delete(name);
+      // A failed consumer stays here, stopped: it would fail on any other worker as well.
+      if (outcome.kind === "failed") failed.set(name, outcome);
+      reconcile();
+    });
+    running.set(name, { loop, drain, ended });
+  }
+
+  function reconcile(): void {
+    for (const name of failed.keys()) if (!wanted.has(name)) failed.delete(name);
+    for (const [name, { drain }] of running) if (draining || !wanted.has(name)) drain.abort();
+    if (draining) return;
+    for (const name of wanted) if (!running.has(name) && !failed.has(name)) begin(name);
+  }
+
+  function healthOf(name: string): ConsumerHealth {
+    const failure = failed.get(name);
+    if (failure) {
+      return { name, state: "failed", position: failure.position, epoch: null, failures: 0, error: failure.error };
+    }
+    const { loop } = running.get(name) ?? {};
+    if (!loop) return { name, state: "idle", position: null, epoch: null, failures: 0, error: null };
+    const { position, epoch, failures } = loop;
+    return { name, state: epoch === null ? "claiming" : "running", position, epoch, failures, error: null };
+  }
+
+  return {
+    apply(assigned) {
+      wanted = new Set(assigned.filter((name) => names.includes(name)));
+      const unknown = assigned.filter((name) => !names.includes(name));
+      if (unknown.length > 0) logger.warn({ consumers: unknown }, "was given consumers that are not here");
+      reconcile();
+    },
+    async drain(given) {
+      draining = true;
+      const giveUp = () => abandon.abort(given.reason);
+      given.addEventListener("abort", giveUp, { once: true });
+      if (given.aborted) giveUp();
+      reconcile();
+      await Promise.all([...running.values()].map(({ ended }) => ended));
+      given.removeEventListener("abort", giveUp);
+    },
+    health: () => names.map(healthOf),
+  };
+}

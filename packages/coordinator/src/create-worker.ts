@@ -1,0 +1,214 @@
+import {
+  backOffMs,
+  type Clock,
+  createEvents,
+  createWakeUp,
+  InvalidStateError,
+  StartAbortedError,
+  sleep,
+  type WorkerEvents,
+} from "@pup/core";
+import { createCheckpointSaver } from "./checkpoint-saver.ts";
+import { type ConsumerLoop, createConsumerLoop } from "./consumer-loop.ts";
+import { createConsumerSet } from "./consumer-set.ts";
+import { findProblems } from "./health.ts";
+import { createMembership } from "./membership.ts";
+import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
+import { runConsumersOnce } from "./run-once.ts";
+import { createSettledTracker } from "./settled-tracker.ts";
+import type { Worker, WorkerHealth } from "./worker.ts";
+
+const START_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
+
+/**
+ * Creates a worker. It does nothing until it is started.
+ *
+ * @example
+ * ```ts
+ * const worker = createWorker({ store, dispatcher: createPollDispatcher(), consumers: [orders, billing] });
+ * const stopping = new AbortController();
+ * process.once("SIGTERM", () => stopping.abort());
+ * await worker.start({ signal: stopping.signal });
+ * ```
+ *
+ * @throws {@link InvalidOptionError} when an option cannot work
+ */
+export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
+  const options = resolveWorkerOptions(given);
+  const { store, dispatcher, clock, random, logger, shutdownTimeoutMs } = options;
+  const workerId = random.uuid();
+  const names = [...options.consumers.keys()];
+  const events = createEvents<WorkerEvents>({
+    onListenerError: (error, name) => logger.error({ err: error, event: name }, "a listener failed"),
+  });
+
+  const wakeUp = createWakeUp(clock);
+  const tracker = createSettledTracker({ ...options, events, wakeUp, liveWorkers: () => membership.liveWorkers });
+  const saver = createCheckpointSaver({ store, clock, logger });
+  const createLoop = (name: string, claim: "assigned" | "unowned"): ConsumerLoop => {
+    const { consumer, settings } = options.consumers.get(name) as ResolvedConsumer<Tx>;
+    return createConsumerLoop({ ...options, consumer, settings, workerId, claim, tracker, saver, events });
+  };
+  const consumers = createConsumerSet(names, (name) => createLoop(name, "assigned"), logger);
+  let membership = createMembership({
+    ...options,
+    workerId,
+    consumers: names,
+    events,
+    onAssigned: (assigned) => consumers.apply(assigned),
+  });
+
+  let state: WorkerHealth["state"] = "new";
+  let running: Promise<void> | null = null;
+  const stopping = new AbortController();
+
+  async function run(): Promise<void> {
+    state = "starting";
+    const ending = new AbortController();
+    const background: Promise<void>[] = [];
+    try {
+      if (!(await connect())) return;
+      background.push(tracker.run(ending.signal), membership.run(ending.signal));
+      await dispatcher.start({
+        wake: () => wakeUp.ring(),
+        control: (signal) => membership.control(signal),
+        latestPosition: () => store.latestPosition(),
+        clock,
+        random,
+        logger,
+      });
+      if (!stopping.signal.aborted) {
+        state = "running";
+        events.emit("worker:started", { workerId });
+        logger.info({ workerId, consumers: names }, "worker started");
+        await aborted(stopping.signal);
+      }
+    } finally {
+      state = "stopping";
+      membership.resign();
+      await drain();
+      await dispatcher.stop();
+      ending.abort();
+      wakeUp.ring();
+      await Promise.all(background);
+      await membership.leave();
+      state = "stopped";
+      events.emit("worker:stopped", { workerId });
+      logger.info({ workerId }, "worker stopped");
+    }
+  }
+
+  /** Checks the tables and joins the others, for as long as the database is away. False when stopped meanwhile. */
+  async function connect(): Promise<boolean> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await store.checkSchema();
+        await membership.join(stopping.signal);
+        return true;
+      } catch (error) {
+        if (!store.isTransient(error)) throw error;
+        if (!stopping.signal.aborted) {
+          const retryInMs = backOffMs(attempt, START_BACK_OFF, random);
+          logger.warn({ err: error, retryInMs }, "the database cannot be reached; trying again");
+          await sleep(clock, retryInMs, stopping.signal);
+        }
+        if (stopping.signal.aborted) {
+          throw new StartAbortedError(
+            `The database could not be reached in ${attempt} attempts before the worker was told to stop.`,
+            {
+              cause: error,
+            },
+          );
+        }
+      }
+      if (stopping.signal.aborted) return false;
+    }
+  }
+
+  async function drain(): Promise<void> {
+    const abandon = new AbortController();
+    const cancel = clock.after(shutdownTimeoutMs, () => {
+      abandon.abort(
+        new InvalidStateError(`The batch did not finish within \`shutdownTimeoutMs\` (${shutdownTimeoutMs}).`),
+      );
+    });
+    await consumers.drain(abandon.signal);
+    cancel();
+  }
+
+  return {
+    id: workerId,
+    events,
+
+    start({ signal } = {}) {
+      if (running) return running;
+      if (state !== "new") return Promise.reject(alreadyUsed(state));
+      const stop = () => stopping.abort();
+      signal?.addEventListener("abort", stop, { once: true });
+      if (signal?.aborted) stop();
+      running = run().finally(() => signal?.removeEventListener("abort", stop));
+      return running;
+    },
+
+    async stop() {
+      stopping.abort();
+      if (!running && state === "new") state = "stopped";
+      await running?.catch(() => undefined); // `start` has told its caller.
+    },
+
+    async runOnce({ signal } = {}) {
+      if (state !== "new") throw alreadyUsed(state);
+      state = "running";
+      membership = createMembership({ ...options, workerId, consumers: [], events, onAssigned: () => undefined });
+      try {
+        await store.checkSchema();
+        return await runConsumersOnce({
+          names,
+          createLoop: (name) => createLoop(name, "unowned"),
+          latestPosition: () => store.latestPosition(),
+          tracker,
+          membership,
+          signal: AbortSignal.any([stopping.signal, ...(signal ? [signal] : [])]),
+          shutdownTimeoutMs,
+          clock,
+        });
+      } finally {
+        state = "stopped";
+      }
+    },
+
+    health() {
+      const consumerHealth = consumers.health();
+      const problems = findProblems({
+        consumers: consumerHealth,
+        dispatcher: state === "running" ? dispatcher.health() : null,
+        disconnectedForMs: sinceMs(clock, membership.disconnectedSince),
+        logFailingForMs: sinceMs(clock, tracker.failingSince),
+        unhealthyAfterMs: options.unhealthyAfterMs,
+      });
+      return {
+        state,
+        healthy: problems.length === 0 && state !== "stopped",
+        problems,
+        leads: membership.leads,
+        settledPosition: tracker.position,
+        consumers: consumerHealth,
+      };
+    },
+  };
+}
+
+function sinceMs(clock: Clock, since: number | null): number {
+  return since === null ? 0 : clock.now() - since;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function alreadyUsed(state: string): InvalidStateError {
+  return new InvalidStateError(`A worker runs once, and this one is ${state}: create a new one.`);
+}

@@ -1,0 +1,29 @@
+import type { DispatcherHealth } from "@pup/core";
+import type { ConsumerHealth } from "./consumer-set.ts";
+
+/** What a worker's health is judged by. */
+export interface HealthFacts {
+  readonly consumers: readonly ConsumerHealth[];
+  /** Null while it does not run. */
+  readonly dispatcher: DispatcherHealth | null;
+  /** How long there has been no line to the other workers, in milliseconds. */
+  readonly disconnectedForMs: number;
+  /** How long the log could not be followed, in milliseconds. */
+  readonly logFailingForMs: number;
+  readonly unhealthyAfterMs: number;
+}
+
+/** Lists what is wrong, in words for people. Short trouble that mends itself is not worth a word. */
+export function findProblems(facts: HealthFacts): readonly string[] {
+  const problems: string[] = [];
+  for (const { name, state, position } of facts.consumers) {
+    if (state === "failed")
+      problems.push(`Consumer "${name}" stopped at position ${position} after too many failures.`);
+  }
+  if (facts.dispatcher && !facts.dispatcher.healthy) {
+    problems.push(facts.dispatcher.problem ?? "The dispatcher does not wake.");
+  }
+  if (facts.disconnectedForMs > facts.unhealthyAfterMs) problems.push("There is no line to the other workers.");
+  if (facts.logFailingForMs > facts.unhealthyAfterMs) problems.push("The log cannot be followed.");
+  return problems;
+}

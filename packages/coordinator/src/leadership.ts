@@ -1,0 +1,110 @@
+import {
+  assignConsumers,
+  type Clock,
+  type ControlSession,
+  type EventSink,
+  type Leadership,
+  type Logger,
+  type WorkerEvents,
+  type WorkerStatus,
+} from "@pup/core";
+import { createFailureDetector } from "./failure-detector.ts";
+
+/** What the leader's part of a worker needs. */
+export interface LeadershipOptions {
+  readonly workerId: string;
+  readonly session: ControlSession;
+  readonly heartbeatTimeoutMs: number;
+  readonly rebalanceIntervalMs: number;
+  readonly sticky: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: EventSink<WorkerEvents>;
+}
+
+/** A worker's part in leading: wins and proves the leadership, and does the leader's work while it has it. */
+export interface LeadershipDuty {
+  readonly leads: boolean;
+  /** Tries to become leader, or proves that it still is. */
+  tick(): Promise<void>;
+  /** Looks who is there. As leader: strikes off the dead and deals the consumers out anew where needed. */
+  look(): Promise<void>;
+  /** Gives up leading, in memory only: for when the session is lost. */
+  stepDown(): void;
+  /** Gives up leading so that another worker can begin at once. */
+  resign(): Promise<void>;
+}
+
+/** Creates the leader's part for one control session. */
+export function createLeadershipDuty(options: LeadershipOptions): LeadershipDuty {
+  const { workerId, session, heartbeatTimeoutMs, rebalanceIntervalMs, sticky, clock, logger, events } = options;
+  const detector = createFailureDetector(heartbeatTimeoutMs);
+  let leadership: Leadership | null = null;
+  let dealt: { readonly workers: string; readonly at: number } | null = null;
+
+  function set(next: Leadership | null): void {
+    if (leadership?.term === next?.term) return;
+    if (leadership) {
+      events.emit("leader:lost", { workerId, term: leadership.term });
+      logger.info({ workerId, term: leadership.term }, "leads no more");
+    }
+    leadership = next;
+    dealt = null;
+    if (next) {
+      events.emit("leader:acquired", { workerId, term: next.term });
+      logger.info({ workerId, term: next.term }, "leads");
+    }
+  }
+
+  async function deal(held: Leadership, dead: ReadonlyMap<string, "heartbeat" | "liveness">): Promise<void> {
+    const survey = await session.survey();
+    const alive = survey.workers.filter((worker) => !dead.has(worker.workerId));
+    const assignments = assignConsumers(alive, sticky ? survey.assignments : undefined);
+    if (dead.size === 0 && sameDeal(assignments, survey.assignments)) return;
+
+    const done = await session.assign(held, { assignments, dead: [...dead.keys()] });
+    if (!done) return set(null);
+    for (const [deadId, reason] of dead) {
+      events.emit("leader:worker-died", { workerId: deadId, reason });
+      logger.warn({ workerId: deadId, reason }, "a worker died; its consumers go to others");
+    }
+    events.emit("leader:assigned", { term: held.term, assignments: Object.fromEntries(assignments) });
+    logger.info({ term: held.term, consumers: assignments.size, workers: alive.length }, "consumers dealt out");
+  }
+
+  return {
+    get leads() {
+      return leadership !== null;
+    },
+    async tick() {
+      set(await session.election.tick());
+    },
+    async look() {
+      const workers = await session.observeWorkers();
+      const dead = new Map(detector.observe(workers).map((worker) => [worker.workerId, worker.reason]));
+      if (!leadership) return;
+      const present = fingerprint(workers);
+      const due = dealt === null || clock.now() - dealt.at >= rebalanceIntervalMs || dealt.workers !== present;
+      if (!due && dead.size === 0) return;
+      await deal(leadership, dead);
+      dealt = { workers: present, at: clock.now() };
+    },
+    stepDown: () => set(null),
+    async resign() {
+      if (!leadership) return;
+      set(null);
+      await session.election.resign();
+    },
+  };
+}
+
+function fingerprint(workers: readonly WorkerStatus[]): string {
+  return workers
+    .map(({ workerId }) => workerId)
+    .sort()
+    .join();
+}
+
+function sameDeal(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a.size === b.size && [...a].every(([consumer, workerId]) => b.get(consumer) === workerId);
+}

@@ -1,0 +1,69 @@
+import {
+  BatchTimeoutError,
+  type Clock,
+  type Consumer,
+  type HandlerContext,
+  HandlerRejectionError,
+  type RecordedEvent,
+} from "@pup/core";
+
+/** One try of one batch. */
+export interface HandlerRun {
+  readonly consumer: Consumer<never>;
+  readonly events: readonly RecordedEvent[];
+  /** What the handler gets, but for the signal. */
+  readonly context: Omit<HandlerContext, "signal">;
+  /** Time after which the handler's signal aborts, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Aborts the handler's signal too. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** Whether to reject as soon as the signal aborts, instead of waiting for a handler that may go on. */
+  readonly abandonable: boolean;
+}
+
+/** Calls a consumer's handler for a batch. What it rejects with is an error in any case. */
+export async function runHandler(run: HandlerRun): Promise<void> {
+  const { consumer, events, timeoutMs, signal, clock } = run;
+  const controller = new AbortController();
+  const giveUp = () => controller.abort(signal.reason);
+  const cancel = clock.after(timeoutMs, () => controller.abort(new BatchTimeoutError(consumer.name, timeoutMs)));
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
+
+  try {
+    const handled = handle(consumer, events, { ...run.context, signal: controller.signal });
+    await (run.abandonable ? Promise.race([handled, rejectOnAbort(controller.signal)]) : handled);
+  } catch (error) {
+    throw error instanceof Error ? error : new HandlerRejectionError(consumer.name, error);
+  } finally {
+    cancel();
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+async function handle(
+  consumer: Consumer<never>,
+  events: readonly RecordedEvent[],
+  context: HandlerContext,
+): Promise<void> {
+  // The declaration says which context the handler takes: one with `tx` only if the consumer is transactional.
+  const given = context as never;
+  if (consumer.handleBatch) {
+    await consumer.handleBatch(events, given);
+    return;
+  }
+  for (const event of events) {
+    const outcome = consumer.handle(event, given);
+    // Waiting for what is not a promise would cost a turn for each event.
+    if (outcome instanceof Object && "then" in outcome) await outcome;
+    if (context.signal.aborted) throw context.signal.reason;
+  }
+}

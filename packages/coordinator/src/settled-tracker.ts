@@ -1,0 +1,202 @@
+import {
+  backOffMs,
+  beginSettling,
+  type CheckpointStore,
+  type Clock,
+  createWakeUp,
+  type EventLog,
+  type EventSink,
+  type GlobalPosition,
+  type InFlightAppender,
+  type InFlightAppenders,
+  type Logger,
+  observeAppenders,
+  observeScan,
+  type Randomness,
+  type ServerState,
+  type SettledState,
+  sleep,
+  UnsupportedError,
+  type WakeUp,
+  type WorkerEvents,
+} from "@pup/core";
+
+/** What the tracker needs. */
+export interface SettledTrackerOptions {
+  readonly store: EventLog & Pick<CheckpointStore, "greatestCheckpoint">;
+  /** Rung by the dispatcher when something may be new. */
+  readonly wakeUp: WakeUp;
+  /** How many workers look at this log at the same time: the more there are, the slower each looks at a hole. */
+  readonly liveWorkers: () => number;
+  readonly pollIntervalMs: number;
+  readonly maxPollIntervalMs: number;
+  readonly clock: Clock;
+  readonly random: Randomness;
+  readonly logger: Logger;
+  readonly events: EventSink<WorkerEvents>;
+}
+
+/** Follows the settled position for all consumers of a process: they read up to it, and ask it instead of the database. */
+export interface SettledTracker {
+  /** Everything at or below it can be read without missing anything; null until known, and again after a server restart. */
+  readonly position: GlobalPosition | null;
+  /** Resolves when the position is known and above the one given, or the signal aborts. */
+  waitAbove(position: GlobalPosition, signal: AbortSignal): Promise<void>;
+  /** Since when looking has failed, by the clock; null while it works. */
+  readonly failingSince: number | null;
+  /** Looks until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const ERROR_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
+const FIRST_ALARM_MS = 10_000;
+const NEXT_ALARM_MS = 60_000;
+
+/** Creates the tracker. */
+export function createSettledTracker(options: SettledTrackerOptions): SettledTracker {
+  const { store, wakeUp, liveWorkers, pollIntervalMs, maxPollIntervalMs, clock, random, logger, events } = options;
+
+  let state: SettledState | null = null;
+  let serverRun: string | null = null;
+  let failingSince: number | null = null;
+  // The hole that opens at the start spans the whole log above the checkpoints: what is missing there is old news.
+  let startHole = false;
+  let hole: { readonly since: number; nextAlarm: number } | null = null;
+  const advanced = createWakeUp(clock);
+
+  /** One look at the log. */
+  async function look(): Promise<{ gotFurther: boolean; sawAll: boolean }> {
+    const before = state?.position ?? null;
+    const { seen, sawAll } = state ? await scan(state) : await begin();
+    // Who is in flight must come from a statement that begins after the positions were read: in the same one, a
+    // transaction could end in between and its event be missed.
+    const appenders = seen.hole ? await trusted(store.inFlightAppenders()) : null;
+    const settled = appenders ? observeAppenders(seen, appenders) : seen;
+    state = settled;
+    failingSince = null;
+
+    const gotFurther = before === null || settled.position > before;
+    if (gotFurther) {
+      events.emit("log:settled", { position: settled.position });
+      advanced.ring();
+    }
+    await watchHole(seen, settled, appenders);
+    return { gotFurther, sawAll };
+  }
+
+  async function begin() {
+    const greatest = await store.greatestCheckpoint();
+    const seen = beginSettling(greatest, await store.latestPosition());
+    serverRun = null;
+    startHole = seen.hole !== null;
+    return { seen, sawAll: false };
+  }
+
+  async function scan(known: SettledState) {
+    const found = await trusted(store.scanPositions(known.position));
+    return { seen: observeScan(known, found), sawAll: found.highest === found.contiguous };
+  }
+
+  async function trusted<Answer extends ServerState>(asked: Promise<Answer>): Promise<Answer> {
+    const answer = await asked;
+    if (answer.recovering) {
+      throw new UnsupportedError("The database is a standby or recovers: the log cannot be followed there.");
+    }
+    if (serverRun !== null && answer.serverRun !== serverRun) {
+      throw new ServerRestarted(
+        "The database server has been restarted: what was known of transactions in flight is void.",
+      );
+    }
+    serverRun = answer.serverRun;
+    return answer;
+  }
+
+  async function watchHole(
+    seen: SettledState,
+    settled: SettledState,
+    appenders: InFlightAppenders | null,
+  ): Promise<void> {
+    if (settled.hole) {
+      hole ??= { since: clock.now(), nextAlarm: clock.now() + FIRST_ALARM_MS };
+      if (clock.now() < hole.nextAlarm) return;
+      hole.nextAlarm = clock.now() + NEXT_ALARM_MS;
+      for (const appender of appenders?.appenders ?? []) {
+        if (settled.hole.waitingFor?.has(appender.id)) alarm(appender, clock.now() - hole.since);
+      }
+      return;
+    }
+    const waitedMs = hole ? clock.now() - hole.since : 0;
+    hole = null;
+    if (seen.hole && !startHole) await reportGaps(seen.position, settled.position, waitedMs);
+    startHole = false;
+  }
+
+  async function reportGaps(after: GlobalPosition, upTo: GlobalPosition, waitedMs: number): Promise<void> {
+    const ranges = await store.missingPositions(after, upTo);
+    if (ranges.length === 0) return;
+    events.emit("log:gaps-closed", { ranges, waitedMs });
+    logger.debug({ gaps: ranges.length, first: String(ranges[0]?.first), waitedMs }, "positions were rolled back");
+  }
+
+  function alarm({ pid, applicationName, prepared }: InFlightAppender, waitedMs: number): void {
+    events.emit("log:held-up", { pid, applicationName, prepared, waitedMs });
+    logger.warn(
+      { pid, applicationName, prepared, waitedMs },
+      "an open transaction that has appended holds consumers up",
+    );
+  }
+
+  function forget(error: unknown, attempt: number): void {
+    state = null;
+    hole = null;
+    failingSince ??= clock.now();
+    // The first failure is often one lost connection: it is tried again at once and worth no line in a log.
+    if (attempt > 1) logger.warn({ err: error, attempt }, "the log cannot be followed for now");
+  }
+
+  return {
+    get position() {
+      return state?.position ?? null;
+    },
+    get failingSince() {
+      return failingSince;
+    },
+
+    async waitAbove(position, signal) {
+      while (!signal.aborted) {
+        const token = advanced.token();
+        if (state && state.position > position) return;
+        await advanced.wait(token, maxPollIntervalMs, signal);
+      }
+    },
+
+    async run(signal) {
+      let failures = 0;
+      let idleMs = pollIntervalMs;
+      while (!signal.aborted) {
+        const token = wakeUp.token();
+        let seen: { gotFurther: boolean; sawAll: boolean };
+        try {
+          seen = await look();
+          failures = 0;
+        } catch (error) {
+          failures += 1;
+          forget(error, failures);
+          await sleep(clock, backOffMs(failures, ERROR_BACK_OFF, random), signal);
+          continue;
+        }
+        if (seen.gotFurther) idleMs = pollIntervalMs;
+        if (state?.hole) {
+          await sleep(clock, Math.max(10, liveWorkers() * 5), signal);
+        } else if (seen.sawAll) {
+          const woken = await wakeUp.wait(token, idleMs, signal);
+          idleMs = woken ? pollIntervalMs : Math.min(idleMs * 2, maxPollIntervalMs);
+        }
+      }
+    },
+  };
+}
+
+class ServerRestarted extends Error {
+  override readonly name = "ServerRestarted";
+}

@@ -1,0 +1,62 @@
+import type { EventSource, GlobalPosition, WorkerEvents } from "@pup/core";
+import type { ConsumerHealth } from "./consumer-set.ts";
+
+/** How a worker is doing. */
+export interface WorkerHealth {
+  readonly state: "new" | "starting" | "running" | "stopping" | "stopped";
+  /** False when somebody should look: see `problems`. Good for a readiness probe. */
+  readonly healthy: boolean;
+  /** What is wrong, for people. */
+  readonly problems: readonly string[];
+  readonly leads: boolean;
+  /** Everything at or below it can be read without missing anything; null while unknown. */
+  readonly settledPosition: GlobalPosition | null;
+  readonly consumers: readonly ConsumerHealth[];
+}
+
+/** What a single run did with one consumer. */
+export interface RunOnceOutcome {
+  readonly consumer: string;
+  /** `"held-elsewhere"`: a live worker has it, so it was left alone. */
+  readonly outcome: "caught-up" | "held-elsewhere" | "interrupted";
+  /** Where it stands now; null when it was left alone. */
+  readonly position: GlobalPosition | null;
+  /** Events it handled in this run. */
+  readonly events: number;
+}
+
+/**
+ * Runs consumers together with any number of other workers on the same database: each consumer in exactly one of them.
+ * A worker starts once; make a new one to start again.
+ */
+export interface Worker {
+  /** A fresh UUID. */
+  readonly id: string;
+  readonly events: EventSource<WorkerEvents>;
+
+  /**
+   * Runs until the signal aborts or {@link Worker.stop} is called. Resolves when everything has drained and is closed;
+   * a second call returns the same promise.
+   *
+   * @throws {@link SchemaMissingError} or {@link SchemaTooNewError} when the tables are not what this version needs
+   * @throws {@link StartAbortedError} when the database could not be reached until the signal aborted
+   * @throws {@link InvalidStateError} after `runOnce`
+   */
+  start(options?: { readonly signal?: AbortSignal }): Promise<void>;
+
+  /**
+   * Begins no batch any more, lets running ones finish (for at most `shutdownTimeoutMs`), hands the consumers back and
+   * closes what the worker opened. Resolves when that is done; twice is fine. Errors are the business of `start`.
+   */
+  stop(): Promise<void>;
+
+  /**
+   * Processes what is in the log now, then returns: for a cron job or a script. Takes every consumer that no live worker has.
+   *
+   * @throws what made a consumer fail too often, as an `AggregateError` when there are several, after the others have finished
+   * @throws {@link InvalidStateError} after `start` or an earlier `runOnce`
+   */
+  runOnce(options?: { readonly signal?: AbortSignal }): Promise<readonly RunOnceOutcome[]>;
+
+  health(): WorkerHealth;
+}
