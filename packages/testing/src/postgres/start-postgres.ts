@@ -91,20 +91,20 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
 
 function chooseSource({ source, version, port }: StartPostgresOptions): PostgresSource {
   if (source !== undefined) return source;
-  if (process.env["PUP_TEST_DATABASE_URL"] && version === undefined && port === undefined) return "url";
-  const wish = process.env["PUP_TEST_POSTGRES"] || "binaries";
+  if (process.env.PUP_TEST_DATABASE_URL && version === undefined && port === undefined) return "url";
+  const wish = process.env.PUP_TEST_POSTGRES || "binaries";
   if (wish === "binaries" || wish === "testcontainers") return wish;
   throw new Error(`Expected PUP_TEST_POSTGRES to be "binaries" or "testcontainers", got ${JSON.stringify(wish)}.`);
 }
 
 function requireUrl(): string {
-  const url = process.env["PUP_TEST_DATABASE_URL"];
+  const url = process.env.PUP_TEST_DATABASE_URL;
   if (url) return url;
   throw new Error('Expected PUP_TEST_DATABASE_URL to be set, since `source` is "url".');
 }
 
 function versionFromEnvironment(): number | undefined {
-  const text = process.env["PUP_TEST_POSTGRES_VERSION"];
+  const text = process.env.PUP_TEST_POSTGRES_VERSION;
   if (!text) return undefined;
   if (/^\d+$/.test(text)) return Number(text);
   throw new Error(`Expected PUP_TEST_POSTGRES_VERSION to be a major version such as 18, got ${JSON.stringify(text)}.`);
