@@ -1,0 +1,141 @@
+import type { AcquireRequest, AcquireResult, Checkpoint, CheckpointAdvance, GlobalPosition } from "@pup/core";
+import type { Database } from "./database.ts";
+import { MemoryConnectionError } from "./errors.ts";
+import { lockRow, readRow, readRows, rollbackTransaction, rowName, type Transaction, writeRow } from "./transaction.ts";
+
+const CHECKPOINTS = "consumer_checkpoints";
+
+/** How long a take-over waits for the checkpoint's row, in milliseconds. */
+const LOCK_TIMEOUT_MS = 200;
+
+export function readCheckpoint(database: Database, tx: Transaction | null, consumer: string): Checkpoint | undefined {
+  return readRow<Checkpoint>(database, tx, CHECKPOINTS, consumer);
+}
+
+export function greatestCheckpoint(database: Database): GlobalPosition {
+  let greatest = 0n;
+  for (const { position } of readRows<Checkpoint>(database, null, CHECKPOINTS).values()) {
+    if (position > greatest) greatest = position;
+  }
+  return greatest;
+}
+
+/** Locks a checkpoint until the transaction ends, and reads it as it then stands. */
+export async function lockCheckpoint(
+  database: Database,
+  transaction: Transaction,
+  consumer: string,
+): Promise<Checkpoint | undefined> {
+  await lockRow(database, transaction, CHECKPOINTS, consumer);
+  return readCheckpoint(database, transaction, consumer);
+}
+
+/** Writes a checkpoint that the transaction has locked. */
+export function writeCheckpoint(transaction: Transaction, checkpoint: Checkpoint): void {
+  writeRow(transaction, CHECKPOINTS, checkpoint.consumer, checkpoint);
+}
+
+export async function createCheckpoint(
+  database: Database,
+  transaction: Transaction,
+  consumer: string,
+  position: GlobalPosition,
+): Promise<void> {
+  const existing = await lockCheckpoint(database, transaction, consumer);
+  if (!existing) writeCheckpoint(transaction, { consumer, position, epoch: 0, ownerId: null });
+}
+
+export async function advance(
+  database: Database,
+  transaction: Transaction,
+  advances: readonly CheckpointAdvance[],
+): Promise<readonly string[]> {
+  const fenced: string[] = [];
+  for (const { consumer, epoch, position } of advances.toSorted(byConsumer)) {
+    const checkpoint = await lockCheckpoint(database, transaction, consumer);
+    if (checkpoint?.epoch !== epoch) fenced.push(consumer);
+    else if (position > checkpoint.position) writeCheckpoint(transaction, { ...checkpoint, position });
+  }
+  return fenced;
+}
+
+export async function release(
+  database: Database,
+  transaction: Transaction,
+  owned: readonly { readonly consumer: string; readonly epoch: number }[],
+): Promise<void> {
+  for (const { consumer, epoch } of owned.toSorted(byConsumer)) {
+    const checkpoint = await lockCheckpoint(database, transaction, consumer);
+    if (checkpoint?.epoch === epoch) writeCheckpoint(transaction, { ...checkpoint, ownerId: null });
+  }
+}
+
+export async function acquire(
+  database: Database,
+  transaction: Transaction,
+  request: AcquireRequest,
+): Promise<AcquireResult> {
+  const { consumer, workerId } = request;
+  const seen = readCheckpoint(database, null, consumer);
+  if (!seen) return { outcome: "missing" };
+  const refusal = refuse(database, request, seen);
+  if (refusal) return refusal;
+
+  if (!(await lockInTime(database, transaction, request))) return { outcome: "held", ownerId: seen.ownerId };
+  // The row may have changed hands during the wait.
+  const checkpoint = readCheckpoint(database, transaction, consumer);
+  if (!checkpoint) return { outcome: "missing" };
+  const lateRefusal = refuse(database, request, checkpoint);
+  if (lateRefusal) return lateRefusal;
+
+  const epoch = checkpoint.epoch + 1;
+  writeCheckpoint(transaction, { ...checkpoint, epoch, ownerId: workerId });
+  return { outcome: "acquired", epoch, position: checkpoint.position };
+}
+
+function refuse(database: Database, request: AcquireRequest, { ownerId }: Checkpoint): AcquireResult | null {
+  const { consumer, workerId, claim, graceMs, heartbeatTimeoutMs } = request;
+  const isRival = (id: string | null) => id !== null && id !== workerId && isAlive(database, id, heartbeatTimeoutMs);
+  const assignment = database.assignments.get(consumer);
+
+  if (claim === "unowned") {
+    const isFree = !isRival(ownerId) && !isRival(assignment?.workerId ?? null);
+    return isFree ? null : { outcome: "not-yours" };
+  }
+  if (assignment?.workerId !== workerId) return { outcome: "not-yours" };
+  const graceIsOver = database.clock.now() - assignment.assignedAtMs >= graceMs;
+  return isRival(ownerId) && !graceIsOver ? { outcome: "held", ownerId } : null;
+}
+
+function isAlive({ workers, clock }: Database, workerId: string, heartbeatTimeoutMs: number): boolean {
+  const worker = workers.get(workerId);
+  return worker !== undefined && clock.now() - worker.heartbeatAtMs <= heartbeatTimeoutMs;
+}
+
+/** @returns false when the row was still locked after {@link LOCK_TIMEOUT_MS} */
+async function lockInTime(database: Database, transaction: Transaction, request: AcquireRequest): Promise<boolean> {
+  const { consumer, workerId, heartbeatTimeoutMs } = request;
+  const timeUp = new AbortController();
+  const cancel = database.clock.after(LOCK_TIMEOUT_MS, () => {
+    const ownerId = readCheckpoint(database, null, consumer)?.ownerId ?? null;
+    const ownerIsDead = ownerId !== null && ownerId !== workerId && !isAlive(database, ownerId, heartbeatTimeoutMs);
+    const blocker = database.locks.holderOf(rowName(CHECKPOINTS, consumer)) as Transaction | null;
+    // A dead owner's transaction may hold the row for ever. A live one is given its time.
+    if (ownerIsDead && blocker)
+      rollbackTransaction(database, blocker, new MemoryConnectionError("Terminated as a blocker."));
+    else timeUp.abort(new Error("The row stayed locked."));
+  });
+  try {
+    await lockRow(database, transaction, CHECKPOINTS, consumer, timeUp.signal);
+    return true;
+  } catch (error) {
+    if (timeUp.signal.aborted) return false;
+    throw error;
+  } finally {
+    cancel();
+  }
+}
+
+function byConsumer(a: { readonly consumer: string }, b: { readonly consumer: string }): number {
+  return a.consumer < b.consumer ? -1 : 1;
+}

@@ -1,0 +1,158 @@
+import {
+  type AssignmentPlan,
+  type ControlSession,
+  type ControlSignal,
+  InvalidStateError,
+  type Leadership,
+} from "@pup/core";
+import type { Database, ServerSession } from "./database.ts";
+import { MemoryConnectionError } from "./errors.ts";
+
+/** A control session that a test can cut off. */
+export interface MemoryControlSession extends ControlSession {
+  /** Worker that registered through it last; null before. */
+  readonly workerId: string | null;
+  /** False once it was closed or lost. */
+  readonly isOpen: boolean;
+  /** Loses the session, as when its connection breaks: its locks are free at once. */
+  kill(): void;
+}
+
+/** Opens a session. `run` brackets every call: it may wait, or refuse because the connection is gone. */
+export function openControlSession(
+  database: Database,
+  run: <Result>(operation: string, act: () => Result) => Promise<Result>,
+): MemoryControlSession {
+  const { clock, workers, assignments, leader, signals } = database;
+  const lost = new AbortController();
+  let over: Error | null = null;
+
+  const end = (reason: Error) => {
+    if (over) return;
+    over = reason;
+    database.sessions.delete(session);
+    if (leader.holder === session) leader.holder = null;
+  };
+  const session: ServerSession = {
+    workerId: null,
+    heartbeatTimeoutMs: null,
+    livenessLocks: new Set(),
+    terminate(error) {
+      if (over) return;
+      end(error);
+      lost.abort(error);
+    },
+  };
+  database.sessions.add(session);
+
+  const call = <Result>(operation: string, act: () => Result): Promise<Result> =>
+    run(operation, () => {
+      if (over) throw over;
+      return act();
+    });
+  const signal = (control: ControlSignal) => signals.emit("signal:control", { signal: control });
+
+  return {
+    lost: lost.signal,
+    election: {
+      tick: () => call("election.tick", () => tick(database, session)),
+      resign: () =>
+        call("election.resign", () => {
+          if (leader.holder === session) leader.holder = null;
+        }),
+    },
+    register: ({ workerId, consumers }) =>
+      call("register", () => {
+        session.workerId = workerId;
+        workers.set(workerId, { consumers: [...consumers], heartbeatAtMs: clock.now() });
+        signal("worker-joined");
+      }),
+    sync: ({ workerId, beat, heartbeatTimeoutMs }) =>
+      call("sync", () => {
+        session.heartbeatTimeoutMs = heartbeatTimeoutMs;
+        const worker = workers.get(workerId);
+        if (!worker) return null;
+        if (beat) worker.heartbeatAtMs = clock.now();
+        const silentSinceMs = clock.now() - heartbeatTimeoutMs;
+        return {
+          assigned: [...assignments].filter(([, row]) => row.workerId === workerId).map(([consumer]) => consumer),
+          liveWorkers: [...workers].filter(([id, row]) => id === workerId || row.heartbeatAtMs >= silentSinceMs).length,
+        };
+      }),
+    holdLivenessLock: (workerId) =>
+      call("holdLivenessLock", () => {
+        if (database.sessionLocks) session.livenessLocks.add(workerId);
+        return database.sessionLocks;
+      }),
+    deregister: (workerId) =>
+      call("deregister", () => {
+        strikeOff(database, workerId);
+        // The leader looks at its workers; a leaver is news to it as much as a joiner.
+        signal("worker-joined");
+      }),
+    observeWorkers: () =>
+      call("observeWorkers", () =>
+        [...workers].map(([workerId, { heartbeatAtMs }]) => ({
+          workerId,
+          heartbeatAgeMs: clock.now() - heartbeatAtMs,
+          livenessLockHeld: [...database.sessions].some(({ livenessLocks }) => livenessLocks.has(workerId)),
+        })),
+      ),
+    survey: () =>
+      call("survey", () => ({
+        workers: [...workers].map(([workerId, { consumers }]) => ({ workerId, consumers })),
+        assignments: new Map([...assignments].map(([consumer, { workerId }]) => [consumer, workerId])),
+      })),
+    assign: (leadership, plan) =>
+      call("assign", () => {
+        const assigned = assign(database, leadership, plan);
+        if (assigned) signal("assignments-changed");
+        return assigned;
+      }),
+    close() {
+      end(new InvalidStateError("Expected a control session that is still open, but it was closed."));
+      return Promise.resolve();
+    },
+
+    get workerId() {
+      return session.workerId;
+    },
+    get isOpen() {
+      return over === null;
+    },
+    kill: () => session.terminate(new MemoryConnectionError("The control session was killed.")),
+  };
+}
+
+function tick({ leader, workers, clock }: Database, session: ServerSession): Leadership | null {
+  const { holder } = leader;
+  if (holder && holder !== session && session.heartbeatTimeoutMs !== null && holder.workerId !== null) {
+    // A leader that has gone silent holds its lock as long as its connection does: end that.
+    const lastSeenMs = workers.get(holder.workerId)?.heartbeatAtMs ?? Number.NEGATIVE_INFINITY;
+    if (clock.now() - lastSeenMs > session.heartbeatTimeoutMs) {
+      holder.terminate(new MemoryConnectionError("Terminated as a leader that had gone silent."));
+    }
+  }
+  if (leader.holder === null) {
+    leader.holder = session;
+    leader.term += 1;
+  }
+  return leader.holder === session ? { term: leader.term } : null;
+}
+
+function assign(database: Database, leadership: Leadership, plan: AssignmentPlan): boolean {
+  const { leader, assignments, clock, workers } = database;
+  if (leader.term !== leadership.term) return false;
+  for (const workerId of plan.dead) strikeOff(database, workerId);
+  for (const consumer of [...assignments.keys()]) if (!plan.assignments.has(consumer)) assignments.delete(consumer);
+  for (const [consumer, workerId] of plan.assignments) {
+    const isNews = assignments.get(consumer)?.workerId !== workerId;
+    if (isNews && workers.has(workerId)) assignments.set(consumer, { workerId, assignedAtMs: clock.now() });
+  }
+  return true;
+}
+
+function strikeOff({ workers, assignments }: Database, workerId: string): void {
+  workers.delete(workerId);
+  for (const [consumer, row] of [...assignments]) if (row.workerId === workerId) assignments.delete(consumer);
+}

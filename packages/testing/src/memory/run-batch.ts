@@ -1,0 +1,45 @@
+import { type Batch, BatchTimeoutError, FencedError } from "@pup/core";
+import { lockCheckpoint, writeCheckpoint } from "./checkpoints.ts";
+import type { Database } from "./database.ts";
+import { lendTransaction, type MemoryTransaction } from "./memory-transaction.ts";
+import { checkUsable, commitTransaction, rollbackTransaction, type Transaction } from "./transaction.ts";
+
+/** Runs one fenced batch in a transaction that has just begun. Settles when nothing of it can happen any more. */
+export async function runBatch(
+  database: Database,
+  transaction: Transaction,
+  batch: Batch,
+  work: (tx: MemoryTransaction) => Promise<void>,
+): Promise<void> {
+  const { consumer, epoch, from, to, timeoutMs, signal } = batch;
+  const lent = lendTransaction(database, transaction);
+  const giveUp = (reason: Error) => rollbackTransaction(database, transaction, reason);
+  const onAbort = () => giveUp(signal.reason);
+  const cancelTimeout = database.clock.after(timeoutMs, () => giveUp(new BatchTimeoutError(consumer, timeoutMs)));
+  signal.addEventListener("abort", onAbort, { once: true });
+
+  try {
+    signal.throwIfAborted();
+    const checkpoint = await lockCheckpoint(database, transaction, consumer);
+    if (checkpoint?.epoch !== epoch || checkpoint.position > from) throw new FencedError(consumer, epoch);
+    await Promise.race([work(lent.tx), whenEnded(transaction)]);
+    lent.revoke();
+    checkUsable(transaction);
+    writeCheckpoint(transaction, { ...checkpoint, position: to });
+    commitTransaction(database, transaction);
+  } catch (error) {
+    rollbackTransaction(database, transaction);
+    throw error;
+  } finally {
+    lent.revoke();
+    cancelTimeout();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Rejects with the reason when the transaction is ended from outside; never resolves. */
+function whenEnded({ ended: { signal } }: Transaction): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
