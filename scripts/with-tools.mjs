@@ -2,12 +2,13 @@
 // lockfile names, builds the packages, then runs the task on the Node that came with the install. Everything is fetched
 // through npm; nothing is installed outside this folder and npm's and pnpm's caches.
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const PNPM = "pnpm@12.21.0";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager;
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
 
 /**
@@ -28,9 +29,9 @@ if (!task) fail(`Expected one of ${Object.keys(tasks).join(", ")}, got ${name ??
 refuseSwallowedFlags();
 
 const env = cleanEnvironment();
-await step("installing", "npx", ["-y", PNPM, "install", "--frozen-lockfile"]);
+await step("installing", "npx", ["-y", pnpm, "install", "--frozen-lockfile"]);
 env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
-await step("building", "npx", ["-y", PNPM, "exec", "turbo", "run", "build", "--output-logs=errors-only"]);
+await step("building", "npx", ["-y", pnpm, "exec", "turbo", "run", "build", "--output-logs=errors-only"]);
 if (task.program.length > 0) {
   const { status } = await run(node, [...task.program, ...args], { stdio: "inherit" });
   process.exit(status);

@@ -66,6 +66,11 @@ function controlServer(installation: Installation, password: string, running: Ru
     if (!isRunning(postmaster)) ({ postmaster } = await launch(installation, port));
   }
 
+  async function close() {
+    await stop();
+    await folder.remove();
+  }
+
   return {
     url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
     restartable: true,
@@ -79,8 +84,8 @@ function controlServer(installation: Installation, password: string, running: Ru
       await stop(mode);
       await start();
     },
-    close: () => folder.remove(),
-    [Symbol.asyncDispose]: () => folder.remove(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -199,7 +204,8 @@ function readLog(folder: ServerFolder): string {
   }
 }
 
-async function findFreePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody uses at this moment. */
+export async function findFreePort(): Promise<number> {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
   const { port } = probe.address() as { port: number };

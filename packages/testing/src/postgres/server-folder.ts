@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { isReachableByAll, serverUser } from "./server-user.ts";
@@ -49,8 +50,8 @@ const watchdog = `
 
 /** Makes a folder that the server's user can work in. */
 export function createServerFolder(): ServerFolder {
-  const path = mkdtempSync(join(temporaryFolder(), `${prefix}${process.pid}-`));
-  // In a session of its own, out of reach of Ctrl-C.
+  const path = join(temporaryFolder(), `${prefix}${process.pid}-${randomBytes(6).toString("hex")}`);
+  // Before there is anything to guard, for we can be killed at any time. In a session of its own, out of reach of Ctrl-C.
   const guard = spawn("/bin/sh", ["-c", watchdog, path], {
     cwd: "/",
     detached: true,
@@ -61,6 +62,7 @@ export function createServerFolder(): ServerFolder {
   guard.unref();
 
   const data = join(path, "data");
+  mkdirSync(path, { mode: 0o700 });
   mkdirSync(data, { mode: 0o700 });
   const user = serverUser();
   if (user !== undefined) for (const folder of [path, data]) chownSync(folder, user.uid, user.gid);
@@ -82,11 +84,11 @@ export function createServerFolder(): ServerFolder {
  */
 export async function sweepLeftovers(): Promise<string[]> {
   const base = temporaryFolder();
-  const ourUid = serverUser()?.uid ?? process.getuid?.();
+  const ours = [process.getuid?.(), serverUser()?.uid];
   const leftovers = readdirSync(base)
     .filter((name) => name.startsWith(prefix) && !isAlive(Number.parseInt(name.slice(prefix.length), 10)))
     .map((name) => join(base, name))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.uid === ourUid);
+    .filter((path) => ours.includes(statSync(path, { throwIfNoEntry: false })?.uid ?? -1));
   await Promise.all(
     leftovers.map((path) => once(spawn("/bin/sh", ["-c", watchdog, path], { stdio: "ignore" }), "exit")),
   );
