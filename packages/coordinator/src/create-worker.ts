@@ -12,7 +12,7 @@ import { createCheckpointSaver } from "./checkpoint-saver.ts";
 import { type ConsumerLoop, createConsumerLoop } from "./consumer-loop.ts";
 import { createConsumerSet } from "./consumer-set.ts";
 import { findProblems } from "./health.ts";
-import { createMembership } from "./membership.ts";
+import { createMembership, type Membership } from "./membership.ts";
 import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
 import { runConsumersOnce } from "./run-once.ts";
 import { createSettledTracker } from "./settled-tracker.ts";
@@ -43,20 +43,19 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   });
 
   const wakeUp = createWakeUp(clock);
-  const tracker = createSettledTracker({ ...options, events, wakeUp, liveWorkers: () => membership.liveWorkers });
+  const tracker = createSettledTracker({ ...options, events, wakeUp, liveWorkers: () => membership?.liveWorkers ?? 1 });
   const saver = createCheckpointSaver({ store, clock, logger });
   const createLoop = (name: string, claim: "assigned" | "unowned"): ConsumerLoop => {
     const { consumer, settings } = options.consumers.get(name) as ResolvedConsumer<Tx>;
     return createConsumerLoop({ ...options, consumer, settings, workerId, claim, tracker, saver, events });
   };
   const consumers = createConsumerSet(names, (name) => createLoop(name, "assigned"), logger);
-  let membership = createMembership({
-    ...options,
-    workerId,
-    consumers: names,
-    events,
-    onAssigned: (assigned) => consumers.apply(assigned),
-  });
+  let membership: Membership | null = null;
+  const takePart = (ready: readonly string[]): Membership => {
+    const onAssigned = (assigned: readonly string[]) => consumers.apply(assigned);
+    membership = createMembership({ ...options, workerId, consumers: ready, events, onAssigned });
+    return membership;
+  };
 
   let state: WorkerHealth["state"] = "new";
   let running: Promise<void> | null = null;
@@ -64,14 +63,15 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
 
   async function run(): Promise<void> {
     state = "starting";
+    const member = takePart(names);
     const ending = new AbortController();
     const background: Promise<void>[] = [];
     try {
-      if (!(await connect())) return;
-      background.push(tracker.run(ending.signal), membership.run(ending.signal));
+      await connect(member);
+      background.push(tracker.run(ending.signal), member.run(ending.signal));
       await dispatcher.start({
         wake: () => wakeUp.ring(),
-        control: (signal) => membership.control(signal),
+        control: (signal) => member.control(signal),
         latestPosition: () => store.latestPosition(),
         clock,
         random,
@@ -85,43 +85,36 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
       }
     } finally {
       state = "stopping";
-      membership.resign();
+      member.resign();
       await drain();
       await dispatcher.stop();
       ending.abort();
       wakeUp.ring();
       await Promise.all(background);
-      await membership.leave();
+      await member.leave();
       state = "stopped";
       events.emit("worker:stopped", { workerId });
       logger.info({ workerId }, "worker stopped");
     }
   }
 
-  /** Checks the tables and joins the others, for as long as the database is away. False when stopped meanwhile. */
-  async function connect(): Promise<boolean> {
+  /** Checks the tables and joins the others; tries again while the database is away. */
+  async function connect(member: Membership): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         await store.checkSchema();
-        await membership.join(stopping.signal);
-        return true;
+        return await member.join(stopping.signal);
       } catch (error) {
         if (!store.isTransient(error)) throw error;
-        if (!stopping.signal.aborted) {
-          const retryInMs = backOffMs(attempt, START_BACK_OFF, random);
-          logger.warn({ err: error, retryInMs }, "the database cannot be reached; trying again");
-          await sleep(clock, retryInMs, stopping.signal);
-        }
-        if (stopping.signal.aborted) {
-          throw new StartAbortedError(
-            `The database could not be reached in ${attempt} attempts before the worker was told to stop.`,
-            {
-              cause: error,
-            },
-          );
-        }
+        const retryInMs = backOffMs(attempt, START_BACK_OFF, random);
+        logger.warn({ err: error, retryInMs }, "the database cannot be reached; trying again");
+        await sleep(clock, retryInMs, stopping.signal);
+        if (!stopping.signal.aborted) continue;
+        throw new StartAbortedError(
+          `The database could not be reached in ${attempt} attempts before the worker was told to stop.`,
+          { cause: error },
+        );
       }
-      if (stopping.signal.aborted) return false;
     }
   }
 
@@ -159,7 +152,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     async runOnce({ signal } = {}) {
       if (state !== "new") throw alreadyUsed(state);
       state = "running";
-      membership = createMembership({ ...options, workerId, consumers: [], events, onAssigned: () => undefined });
+      const member = takePart([]);
       try {
         await store.checkSchema();
         return await runConsumersOnce({
@@ -167,7 +160,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
           createLoop: (name) => createLoop(name, "unowned"),
           latestPosition: () => store.latestPosition(),
           tracker,
-          membership,
+          membership: member,
           signal: AbortSignal.any([stopping.signal, ...(signal ? [signal] : [])]),
           shutdownTimeoutMs,
           clock,
@@ -182,7 +175,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
       const problems = findProblems({
         consumers: consumerHealth,
         dispatcher: state === "running" ? dispatcher.health() : null,
-        disconnectedForMs: sinceMs(clock, membership.disconnectedSince),
+        disconnectedForMs: sinceMs(clock, membership?.disconnectedSince ?? null),
         logFailingForMs: sinceMs(clock, tracker.failingSince),
         unhealthyAfterMs: options.unhealthyAfterMs,
       });
@@ -190,7 +183,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
         state,
         healthy: problems.length === 0 && state !== "stopped",
         problems,
-        leads: membership.leads,
+        leads: membership?.leads ?? false,
         settledPosition: tracker.position,
         consumers: consumerHealth,
       };

@@ -10,6 +10,7 @@ import {
   type Randomness,
   sleep,
   type WorkerEvents,
+  type WorkerView,
 } from "@pup/core";
 import { createLeadershipDuty, type LeadershipDuty } from "./leadership.ts";
 import { withTimeLimit } from "./time-limit.ts";
@@ -71,6 +72,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const newsForLeader = createWakeUp(clock);
   let line: Line | null = null;
   let resigned = consumers.length === 0;
+  let joined = false;
   let liveWorkers = 1;
   let disconnectedSince: number | null = null;
 
@@ -79,14 +81,34 @@ export function createMembership(options: MembershipOptions): Membership {
   async function connect(signal: AbortSignal): Promise<Line> {
     const session = await ask("opening the control session", () => store.openControlSession({ signal }));
     try {
-      await ask("registering", () => session.register({ workerId, consumers }));
-      await ask("taking the liveness lock", () => session.holdLivenessLock(workerId));
+      const known = joined && (await ask("the heartbeat", () => sync(session, true))) !== null;
+      if (!known) await register(session);
+      else await holdLivenessLock(session);
     } catch (error) {
       await close(session);
       throw error;
     }
     disconnectedSince = null;
     return { session, duty: createLeadershipDuty({ ...options, session }) };
+  }
+
+  function sync(session: ControlSession, beat: boolean): Promise<WorkerView | null> {
+    return session.sync({ workerId, beat, heartbeatTimeoutMs });
+  }
+
+  async function register(session: ControlSession): Promise<void> {
+    await ask("registering", () => session.register({ workerId, consumers }));
+    await holdLivenessLock(session);
+    if (joined) {
+      events.emit("worker:rejoined", { workerId });
+      logger.warn({ workerId }, "had been struck off as dead; registered again");
+    }
+    joined = true;
+  }
+
+  async function holdLivenessLock(session: ControlSession): Promise<void> {
+    const held = await ask("taking the liveness lock", () => session.holdLivenessLock(workerId));
+    if (!held) logger.debug({ workerId }, "sessions hold no locks here: heartbeats alone tell who is alive");
   }
 
   async function close(session: ControlSession): Promise<void> {
@@ -102,7 +124,7 @@ export function createMembership(options: MembershipOptions): Membership {
     while (!signal.aborted) {
       const token = newsForMember.token();
       const beat = clock.now() - lastBeat >= heartbeatIntervalMs;
-      const view = await ask("the heartbeat", () => session.sync({ workerId, beat, heartbeatTimeoutMs }));
+      const view = await ask("the heartbeat", () => sync(session, beat));
       if (signal.aborted) return;
       if (view) {
         // Followers look too, if rarely: who has never seen a worker hold its lock cannot miss it as leader.
@@ -113,10 +135,7 @@ export function createMembership(options: MembershipOptions): Membership {
         options.onAssigned(view.assigned);
       } else {
         options.onAssigned([]);
-        await ask("registering", () => session.register({ workerId, consumers }));
-        await ask("taking the liveness lock", () => session.holdLivenessLock(workerId));
-        events.emit("worker:rejoined", { workerId });
-        logger.warn({ workerId }, "had been struck off as dead; registered again");
+        await register(session);
         continue;
       }
       await newsForMember.wait(token, everyMs, signal);

@@ -26,8 +26,11 @@ export interface HandlerRun {
 export async function runHandler(run: HandlerRun): Promise<void> {
   const { consumer, events, timeoutMs, signal, clock } = run;
   const controller = new AbortController();
-  const giveUp = () => controller.abort(signal.reason);
   const cancel = clock.after(timeoutMs, () => controller.abort(new BatchTimeoutError(consumer.name, timeoutMs)));
+  const giveUp = () => {
+    cancel(); // The handler may never settle.
+    controller.abort(signal.reason);
+  };
   signal.addEventListener("abort", giveUp, { once: true });
   if (signal.aborted) giveUp();
 

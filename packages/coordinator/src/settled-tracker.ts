@@ -69,8 +69,8 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
     const before = state?.position ?? null;
     const { seen, sawAll } = state ? await scan(state) : await begin();
     // Who is in flight must come from a statement that begins after the positions were read: in the same one, a
-    // transaction could end in between and its event be missed.
-    const appenders = seen.hole ? await trusted(store.inFlightAppenders()) : null;
+    // transaction could end in between and its event be missed. At the start it also tells whether the server can be trusted.
+    const appenders = seen.hole || !state ? await trusted(store.inFlightAppenders()) : null;
     const settled = appenders ? observeAppenders(seen, appenders) : seen;
     state = settled;
     failingSince = null;

@@ -1,0 +1,729 @@
+import { type PupError, UnsupportedError } from "@pup/core";
+import { createManualDispatcher } from "@pup/testing";
+import { describe, expect, it, vi } from "vitest";
+import { createFleet, handledBy, noteHandled, orderPlaced, recorder } from "../test/fleet.ts";
+import { createWorker } from "./create-worker.ts";
+
+const sixConsumers = ["Analytics", "Billing", "Email", "Inventory", "Orders", "Shipping"];
+
+describe("One worker", () => {
+  it("hands every event to each of its consumers, once and in order", async () => {
+    const fleet = createFleet();
+    for (let i = 0; i < 250; i++) await fleet.append(`o-${i}`);
+    const worker = fleet.start(sixConsumers.map((name) => recorder(name)));
+    await fleet.clock.advance(2_000);
+    for (let i = 250; i < 300; i++) await fleet.append(`o-${i}`);
+    await fleet.clock.advance(100);
+
+    const expected = Array.from({ length: 300 }, (_, i) => `o-${i}`);
+    for (const name of sixConsumers) expect(handledBy(fleet.store, name)).toEqual(expected);
+    await fleet.stop(worker);
+  });
+
+  it("gives a consumer only what is in its scope, and moves its checkpoint over the rest", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([
+      recorder("invoices", { aggregateTypes: ["Invoice"] }),
+      recorder("paid", { eventTypes: ["Paid"] }),
+      recorder("invoices paid", { aggregateTypes: ["Invoice"], eventTypes: ["Paid"] }),
+    ]);
+    await fleet.append("o-1");
+    await fleet.append("i-1", { aggregateType: "Invoice", type: "Drafted" });
+    await fleet.append("i-2", { aggregateType: "Invoice", type: "Paid" });
+    await fleet.append("o-2", { type: "Paid" });
+    await fleet.append("o-3");
+    await fleet.clock.advance(3_000);
+
+    expect(handledBy(fleet.store, "invoices")).toEqual(["i-1", "i-2"]);
+    expect(handledBy(fleet.store, "paid")).toEqual(["i-2", "o-2"]);
+    expect(handledBy(fleet.store, "invoices paid")).toEqual(["i-2"]);
+    const checkpoints = await fleet.store.readCheckpoints(["invoices", "paid", "invoices paid"]);
+    expect(checkpoints.map(({ position }) => position)).toEqual([5n, 5n, 5n]);
+    await fleet.stop(worker);
+  });
+
+  it("resumes from the checkpoint after a restart", async () => {
+    const fleet = createFleet();
+    const before = fleet.start([recorder("orders")]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+    await fleet.stop(before);
+    await fleet.append("o-2");
+    const after = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(1_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1", "o-2"]);
+    await fleet.stop(after);
+  });
+
+  it("wakes an idle consumer at once", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(60_000);
+    await fleet.append("o-1");
+    await fleet.clock.settle();
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+  });
+
+  it("finds events without any wake-up within the longest poll interval", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")], { dispatcher: createManualDispatcher() });
+    await fleet.clock.advance(300_000);
+    await fleet.append("o-1");
+    await fleet.clock.advance(30_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+  });
+
+  it("gives whole batches to handleBatch, of the size asked for", async () => {
+    const fleet = createFleet();
+    for (let i = 0; i < 25; i++) await fleet.append(`o-${i}`);
+    const sizes: number[] = [];
+    const worker = fleet.start([
+      {
+        name: "bulk",
+        batchSize: 10,
+        handleBatch: async (events, { tx }) => {
+          sizes.push(events.length);
+          for (const event of events) await noteHandled(tx, "bulk", event);
+        },
+      },
+    ]);
+    await fleet.clock.advance(1_000);
+
+    expect(sizes).toEqual([10, 10, 5]);
+    expect(handledBy(fleet.store, "bulk")).toHaveLength(25);
+    await fleet.stop(worker);
+  });
+
+  it("runs a consumer without a transaction, and saves its checkpoint after the batch", async () => {
+    const fleet = createFleet();
+    const sent: unknown[] = [];
+    const worker = fleet.start([
+      {
+        name: "mails",
+        transaction: "none",
+        handle: (event, context) => sent.push([event.aggregateId, "tx" in context, context.epoch]),
+      },
+    ]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+
+    expect(sent).toEqual([["o-1", false, 1]]);
+    expect(await fleet.store.readCheckpoints(["mails"])).toMatchObject([{ position: 1n }]);
+    await fleet.stop(worker);
+  });
+
+  it("leaves nothing behind when it has stopped", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start(sixConsumers.map((name) => recorder(name)));
+    await fleet.append("o-1");
+    await fleet.clock.advance(10_000);
+    await fleet.stop(worker);
+    await worker.ended;
+
+    expect(fleet.clock.pending).toBe(0);
+    expect(worker.connection.controlSessions).toEqual([]);
+    const checkpoints = await fleet.store.readCheckpoints(sixConsumers);
+    expect(checkpoints.map(({ ownerId }) => ownerId)).toEqual(sixConsumers.map(() => null));
+    const session = await fleet.store.openControlSession();
+    expect(await session.survey()).toEqual({ workers: [], assignments: new Map() });
+    expect(worker.worker.health()).toMatchObject({ state: "stopped", healthy: false });
+  });
+});
+
+describe("Where a consumer starts", () => {
+  async function handledFrom(startFrom: "beginning" | "head" | bigint | ((at: Date) => Date)) {
+    const fleet = createFleet();
+    await fleet.append("o-1");
+    await fleet.clock.advance(60_000);
+    const [second] = (await fleet.append("o-2")).events;
+    await fleet.append("o-3");
+    const worker = fleet.start([
+      recorder("late", {
+        startFrom: typeof startFrom === "function" ? startFrom(second?.createdAt as Date) : startFrom,
+      }),
+    ]);
+    await fleet.clock.advance(1_000);
+    await fleet.append("o-4");
+    await fleet.clock.advance(1_000);
+    const failed = worker.recorded.of("consumer:failed");
+    await fleet.stop(worker);
+    return { handled: handledBy(fleet.store, "late"), failed };
+  }
+
+  it("is the beginning, the head, a position or a time", async () => {
+    expect((await handledFrom("beginning")).handled).toEqual(["o-1", "o-2", "o-3", "o-4"]);
+    expect((await handledFrom("head")).handled).toEqual(["o-4"]);
+    expect((await handledFrom(1n)).handled).toEqual(["o-2", "o-3", "o-4"]);
+    expect((await handledFrom((at) => at)).handled).toEqual(["o-2", "o-3", "o-4"]);
+    expect((await handledFrom((at) => new Date(at.getTime() + 1))).handled).toEqual(["o-4"]);
+  });
+
+  it("cannot lie beyond the head", async () => {
+    const { handled, failed } = await handledFrom(4n);
+
+    expect(handled).toEqual([]);
+    expect(failed).toMatchObject([{ consumer: "late", error: { code: "PUP_INVALID_OPTION" } }]);
+  });
+});
+
+describe("The settled position", () => {
+  it("keeps consumers from passing a position whose transaction is open", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(1_000);
+    const open = await fleet.store.begin();
+    await fleet.store.append([orderPlaced("held back")], { tx: open.tx });
+    await fleet.append("later");
+    await fleet.clock.advance(60_000);
+    expect(handledBy(fleet.store, "orders")).toEqual([]);
+    expect(worker.recorded.of("log:held-up")).not.toEqual([]);
+
+    await open.commit();
+    await fleet.clock.advance(50);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["held back", "later"]);
+    await fleet.stop(worker);
+  });
+
+  it("passes what was rolled back, and tells it once", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.append("first");
+    await fleet.clock.advance(1_000);
+    const open = await fleet.store.begin();
+    await fleet.store.append([orderPlaced("a"), orderPlaced("a")], { tx: open.tx });
+    await fleet.append("later");
+    await open.rollback();
+    await fleet.clock.advance(60_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["first", "later"]);
+    expect(worker.recorded.of("log:gaps-closed")).toMatchObject([{ ranges: [{ first: 2n, last: 3n }] }]);
+    await fleet.stop(worker);
+  });
+
+  it("waits for a prepared transaction too", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(1_000);
+    const open = await fleet.store.begin();
+    await fleet.store.append([orderPlaced("prepared")], { tx: open.tx });
+    await fleet.append("later");
+    await fleet.clock.advance(100);
+    await open.prepare();
+    await fleet.clock.advance(60_000);
+    expect(handledBy(fleet.store, "orders")).toEqual([]);
+
+    await open.commit();
+    await fleet.clock.advance(100);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["prepared", "later"]);
+    await fleet.stop(worker);
+  });
+
+  it("is found anew after a restart of the server", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.append("first");
+    await fleet.clock.advance(1_000);
+    const open = await fleet.store.begin();
+    await fleet.store.append([orderPlaced("prepared")], { tx: open.tx });
+    await open.prepare();
+    await fleet.append("later");
+    await fleet.clock.advance(100);
+    fleet.store.restart({ crash: true });
+    await fleet.clock.advance(60_000);
+    expect(handledBy(fleet.store, "orders")).toEqual(["first"]);
+
+    await open.commit();
+    await fleet.clock.advance(1_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["first", "prepared", "later"]);
+    await fleet.stop(worker);
+  });
+
+  it("does not move on a standby", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(1_000);
+    await fleet.append("o-1", {});
+    await fleet.clock.advance(1_000);
+    fleet.store.setRecovering(true);
+    await fleet.clock.advance(120_000);
+
+    expect(worker.worker.health()).toMatchObject({ healthy: false });
+    expect(worker.worker.health().problems).toContain("The log cannot be followed.");
+    fleet.store.setRecovering(false);
+    await fleet.clock.advance(10_000);
+    expect(worker.worker.health().problems).toEqual([]);
+    await fleet.stop(worker);
+  });
+});
+
+describe("Several workers", () => {
+  it.each([
+    [1, [6]],
+    [2, [3, 3]],
+    [3, [2, 2, 2]],
+    [4, [2, 2, 1, 1]],
+    [6, [1, 1, 1, 1, 1, 1]],
+    [7, [1, 1, 1, 1, 1, 1, 0]],
+  ])("%i of them share six consumers %j", async (count, distribution) => {
+    const fleet = createFleet();
+    const members = Array.from({ length: count }, () => fleet.start(sixConsumers.map((name) => recorder(name))));
+    await fleet.clock.advance(10_000);
+
+    const owned = Object.values(fleet.owners(members));
+    expect(owned.map((names) => names.length).sort((a, b) => b - a)).toEqual(distribution);
+    expect(owned.flat().sort()).toEqual(sixConsumers);
+    expect(members.filter(({ worker }) => worker.health().leads)).toHaveLength(1);
+    for (const member of members) await fleet.stop(member);
+  });
+
+  it("take in a newcomer and lose one without a gap or a repetition", async () => {
+    const fleet = createFleet();
+    const consumers = () => Array.from({ length: 25 }, (_, i) => recorder(`c-${String(i).padStart(2, "0")}`));
+    let appended = 0;
+    const work = async (seconds: number) => {
+      for (let i = 0; i < seconds * 4; i++) {
+        await fleet.append(`o-${appended++}`);
+        await fleet.clock.advance(250);
+      }
+    };
+    const first = fleet.start(consumers());
+    await work(3);
+    const second = fleet.start(consumers());
+    const third = fleet.start(consumers());
+    await work(5);
+    expect(
+      Object.values(fleet.owners([first, second, third]))
+        .map(({ length }) => length)
+        .sort(),
+    ).toEqual([8, 8, 9]);
+    await fleet.stop(second);
+    first.kill();
+    await work(10);
+
+    expect(fleet.owners([third])[third.worker.id]).toHaveLength(25);
+    const expected = Array.from({ length: appended }, (_, i) => `o-${i}`);
+    for (const { name } of consumers()) expect(handledBy(fleet.store, name)).toEqual(expected);
+    await fleet.stop(third);
+  });
+
+  it("take over from a killed follower within a second", async () => {
+    const fleet = createFleet();
+    const members = Array.from({ length: 3 }, () => fleet.start(sixConsumers.map((name) => recorder(name))));
+    await fleet.clock.advance(10_000);
+    const follower = members.find(({ worker }) => !worker.health().leads);
+    follower?.kill();
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+
+    for (const name of sixConsumers) expect(handledBy(fleet.store, name)).toEqual(["o-1"]);
+    for (const member of members) if (member !== follower) await fleet.stop(member);
+  });
+
+  it("take over from a killed leader within two seconds", async () => {
+    const fleet = createFleet();
+    const members = Array.from({ length: 3 }, () => fleet.start(sixConsumers.map((name) => recorder(name))));
+    await fleet.clock.advance(10_000);
+    const leader = members.find(({ worker }) => worker.health().leads);
+    leader?.kill();
+    await fleet.append("o-1");
+    await fleet.clock.advance(2_000);
+
+    for (const name of sixConsumers) expect(handledBy(fleet.store, name)).toEqual(["o-1"]);
+    for (const member of members) if (member !== leader) await fleet.stop(member);
+  });
+
+  it("give a consumer only to workers that have its code", async () => {
+    const fleet = createFleet();
+    const old = fleet.start(["a", "b"].map((name) => recorder(name)));
+    const newer = fleet.start(["b", "c"].map((name) => recorder(name)));
+    await fleet.clock.advance(10_000);
+    expect(
+      Object.values(fleet.owners([old, newer]))
+        .flat()
+        .sort(),
+    ).toEqual(["a", "b", "c"]);
+    expect(fleet.owners([old])[old.worker.id]).toContain("a");
+    expect(fleet.owners([newer])[newer.worker.id]).toContain("c");
+
+    await fleet.stop(old);
+    await fleet.clock.advance(5_000);
+    expect(fleet.owners([newer])[newer.worker.id]).toEqual(["b", "c"]);
+    await fleet.stop(newer);
+  });
+
+  it("leave consumers where they are as far as evenness allows, when told to be sticky", async () => {
+    const fleet = createFleet();
+    const consumers = () => sixConsumers.map((name) => recorder(name));
+    const first = fleet.start(consumers(), { sticky: true });
+    const second = fleet.start(consumers(), { sticky: true });
+    await fleet.clock.advance(10_000);
+    const before = fleet.owners([first, second]);
+    const third = fleet.start(consumers(), { sticky: true });
+    await fleet.clock.advance(10_000);
+    const after = fleet.owners([first, second, third]);
+
+    for (const { worker } of [first, second]) {
+      expect(after[worker.id]).toHaveLength(2);
+      expect(before[worker.id]).toEqual(expect.arrayContaining(after[worker.id] as string[]));
+    }
+    for (const member of [first, second, third]) await fleet.stop(member);
+  });
+
+  it("keep an owner that was struck off from committing, and take it in again", async () => {
+    const fleet = createFleet();
+    let cutOff = false;
+    let finish = () => {};
+    const hanging = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const old = fleet.start(
+      [
+        recorder("orders", {
+          batchTimeoutMs: 600_000,
+          handle: async (event, { tx, epoch }) => {
+            if (epoch === 1) await hanging;
+            await noteHandled(tx, "orders", event);
+          },
+        }),
+      ],
+      {},
+      (operation) => {
+        if (cutOff && operation === "openControlSession") throw new Error("Unreachable.");
+      },
+    );
+    await fleet.clock.advance(2_000);
+    const next = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(2_000);
+    cutOff = true;
+    for (const session of old.connection.controlSessions) session.kill();
+    await fleet.clock.advance(5_000);
+    await fleet.append("o-1");
+    await fleet.clock.advance(5_000);
+    expect(fleet.owners([next])).toEqual({ [next.worker.id]: ["orders"] });
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+
+    cutOff = false;
+    finish();
+    await fleet.clock.advance(30_000);
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    expect(old.recorded.of("consumer:released")).toMatchObject([{ epoch: 1, reason: "fenced" }]);
+    expect(old.recorded.of("worker:rejoined")).toHaveLength(1);
+    for (const member of [old, next]) await fleet.stop(member);
+  });
+});
+
+describe("A failing handler", () => {
+  it("is tried again from the checkpoint, its effects undone", async () => {
+    const fleet = createFleet();
+    let failuresLeft = 2;
+    const worker = fleet.start([
+      recorder("orders", {
+        handle: async (event, { tx }) => {
+          await noteHandled(tx, "orders", event);
+          if (event.aggregateId === "o-2" && failuresLeft-- > 0) throw new Error("Out of luck.");
+        },
+      }),
+    ]);
+    await fleet.store.transaction(async (tx) => {
+      for (const id of ["o-1", "o-2", "o-3"]) await fleet.store.append([orderPlaced(id)], { tx });
+    });
+    await fleet.clock.advance(5_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1", "o-2", "o-3"]);
+    expect(worker.recorded.of("batch:failed").map(({ attempt, transient }) => ({ attempt, transient }))).toEqual([
+      { attempt: 1, transient: false },
+      { attempt: 2, transient: false },
+    ]);
+    await fleet.stop(worker);
+  });
+
+  it("stops its own consumer after maxConsecutiveFailures, while the others go on and health turns red", async () => {
+    const fleet = createFleet();
+    const handle = vi.fn(() => Promise.reject(new Error("Poison.")));
+    const worker = fleet.start([recorder("good"), recorder("bad", { handle })]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(60_000);
+    await fleet.append("o-2");
+    await fleet.clock.advance(60_000);
+
+    expect(handle).toHaveBeenCalledTimes(5);
+    expect(handledBy(fleet.store, "good")).toEqual(["o-1", "o-2"]);
+    expect(worker.recorded.of("consumer:failed")).toMatchObject([
+      { consumer: "bad", attempts: 5, position: 0n, error: { message: "Poison." } },
+    ]);
+    expect(worker.worker.health()).toMatchObject({
+      healthy: false,
+      problems: ['Consumer "bad" stopped at position 0 after too many failures.'],
+    });
+    await fleet.stop(worker);
+  });
+
+  it("does not fail over to the next worker", async () => {
+    const fleet = createFleet();
+    const handle = vi.fn(() => Promise.reject(new Error("Poison.")));
+    const members = [1, 2].map(() => fleet.start([recorder("bad", { handle }), recorder("good")]));
+    await fleet.append("o-1");
+    await fleet.clock.advance(120_000);
+
+    expect(handle).toHaveBeenCalledTimes(5);
+    for (const member of members) await fleet.stop(member);
+  });
+
+  it("waits longer each time, whatever wakes the worker meanwhile", async () => {
+    const fleet = createFleet();
+    const tries: number[] = [];
+    const worker = fleet.start([
+      recorder("bad", {
+        handle: () => {
+          tries.push(fleet.clock.now());
+          throw new Error("Poison.");
+        },
+      }),
+    ]);
+    await fleet.append("o-1");
+    for (let i = 0; i < 500; i++) {
+      await fleet.append(`more-${i}`);
+      await fleet.clock.advance(10);
+    }
+
+    expect(tries).toHaveLength(5);
+    const waits = tries.slice(1).map((at, i) => at - (tries[i] as number));
+    waits.forEach((wait, i) => {
+      expect(wait).toBeGreaterThanOrEqual(50 * 2 ** i);
+      expect(wait).toBeLessThanOrEqual(100 * 2 ** i + 10);
+    });
+    await fleet.stop(worker);
+  });
+
+  it("may reject with nothing at all", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("bad", { handle: () => Promise.reject(undefined) })]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(60_000);
+
+    expect(worker.recorded.of("consumer:failed")).toMatchObject([{ error: { code: "PUP_HANDLER_REJECTED" } }]);
+    await fleet.stop(worker);
+  });
+
+  it("that never settles is given up after batchTimeoutMs and can touch nothing afterwards", async () => {
+    const fleet = createFleet();
+    const lateWrites: unknown[] = [];
+    let signal: AbortSignal | undefined;
+    let first = true;
+    const worker = fleet.start([
+      recorder("slow", {
+        batchTimeoutMs: 1_000,
+        handle: async (event, context) => {
+          if (!first) return noteHandled(context.tx, "slow", event);
+          first = false;
+          signal = context.signal;
+          await new Promise((resolve) => fleet.clock.after(5_000, () => resolve(undefined)));
+          await noteHandled(context.tx, "slow", event).catch((error) => lateWrites.push(error));
+        },
+      }),
+    ]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(900);
+    expect(signal?.aborted).toBe(false);
+    await fleet.clock.advance(10_000);
+
+    expect(signal?.reason).toMatchObject({ code: "PUP_BATCH_TIMEOUT" });
+    expect(worker.recorded.of("batch:failed")).toMatchObject([{ attempt: 1, error: { code: "PUP_BATCH_TIMEOUT" } }]);
+    expect(lateWrites).toHaveLength(1);
+    expect(handledBy(fleet.store, "slow")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+  });
+
+  it("is not blamed for a database that is away", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(1_000);
+    fleet.store.setReachable(false);
+    await fleet.clock.advance(120_000);
+    expect(worker.worker.health().problems).toEqual(
+      expect.arrayContaining(["There is no line to the other workers.", "The log cannot be followed."]),
+    );
+    fleet.store.setReachable(true);
+    await fleet.append("o-1");
+    await fleet.clock.advance(60_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    expect(worker.recorded.of("consumer:failed")).toEqual([]);
+    expect(worker.worker.health().problems).toEqual([]);
+    await fleet.stop(worker);
+  });
+});
+
+describe("Starting and stopping", () => {
+  it("gives the same promise to a second start", async () => {
+    const fleet = createFleet();
+    const { worker, ended } = fleet.start([recorder("orders")]);
+
+    expect(worker.start()).toBe(ended);
+    await fleet.clock.runUntil(Promise.all([worker.stop(), worker.stop()]));
+  });
+
+  it("ends by the signal too", async () => {
+    const fleet = createFleet();
+    const stopping = new AbortController();
+    const { clock, store } = fleet;
+    const worker = createWorker({
+      store,
+      dispatcher: createManualDispatcher(),
+      consumers: [recorder("orders")],
+      clock,
+    });
+    const ended = worker.start({ signal: stopping.signal });
+    await clock.advance(1_000);
+    stopping.abort();
+
+    await clock.runUntil(ended);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("lets the running batch finish before it hands the consumer back", async () => {
+    const fleet = createFleet();
+    const member = fleet.start([
+      recorder("orders", {
+        handle: async (event, { tx }) => {
+          await new Promise((resolve) => fleet.clock.after(3_000, () => resolve(undefined)));
+          await noteHandled(tx, "orders", event);
+        },
+      }),
+    ]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+    await fleet.stop(member);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    expect(member.recorded.of("batch:failed")).toEqual([]);
+  });
+
+  it("gives a batch up that does not finish within shutdownTimeoutMs", async () => {
+    const fleet = createFleet();
+    const member = fleet.start([recorder("orders", { handle: () => new Promise(() => {}) })], {
+      shutdownTimeoutMs: 2_000,
+    });
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+    const before = fleet.clock.now();
+    await fleet.stop(member);
+
+    expect(fleet.clock.now() - before).toBeLessThan(2_500);
+    expect(handledBy(fleet.store, "orders")).toEqual([]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it("tries until the database is there", async () => {
+    const fleet = createFleet();
+    fleet.store.setReachable(false);
+    const member = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(60_000);
+    expect(member.worker.health().state).toBe("starting");
+    fleet.store.setReachable(true);
+    await fleet.append("o-1");
+    await fleet.clock.advance(10_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(member);
+  });
+
+  it("says what kept it from starting when it is stopped before", async () => {
+    const fleet = createFleet();
+    fleet.store.setReachable(false);
+    const member = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(5_000);
+    await fleet.stop(member);
+
+    await expect(member.ended).rejects.toMatchObject({
+      code: "PUP_START_ABORTED",
+      cause: { code: expect.any(String) },
+    });
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it("rejects at once when waiting cannot help, and closes what it had opened", async () => {
+    const fleet = createFleet();
+    const refusal = new UnsupportedError("No LISTEN here.");
+    const dispatcher = { ...createManualDispatcher(), start: () => Promise.reject(refusal) };
+    const member = fleet.start([recorder("orders")], { dispatcher });
+
+    await expect(fleet.clock.runUntil(member.ended)).rejects.toBe(refusal);
+    expect(member.connection.controlSessions).toEqual([]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it("starts only once", async () => {
+    const fleet = createFleet();
+    const member = fleet.start([recorder("orders")]);
+    await fleet.stop(member);
+
+    await expect(member.worker.runOnce()).rejects.toMatchObject({
+      code: "PUP_INVALID_STATE",
+    } satisfies Partial<PupError>);
+    const unused = createWorker({
+      store: fleet.store,
+      dispatcher: createManualDispatcher(),
+      consumers: [recorder("orders")],
+    });
+    await unused.stop();
+    await expect(unused.start()).rejects.toMatchObject({ code: "PUP_INVALID_STATE" });
+  });
+});
+
+describe("A single run", () => {
+  function single(fleet: ReturnType<typeof createFleet>, consumers = [recorder("orders"), recorder("billing")]) {
+    const { clock, store } = fleet;
+    return createWorker({ store: store.connect(), dispatcher: createManualDispatcher(), consumers, clock });
+  }
+
+  it("processes what is there, hands the consumers back and returns", async () => {
+    const fleet = createFleet();
+    for (let i = 0; i < 250; i++) await fleet.append(`o-${i}`);
+    const outcome = await fleet.clock.runUntil(single(fleet).runOnce());
+
+    expect(outcome).toEqual([
+      { consumer: "orders", outcome: "caught-up", position: 250n, events: 250 },
+      { consumer: "billing", outcome: "caught-up", position: 250n, events: 250 },
+    ]);
+    expect(handledBy(fleet.store, "orders")).toHaveLength(250);
+    expect(await fleet.store.readCheckpoints(["orders"])).toMatchObject([{ position: 250n, ownerId: null }]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it("leaves alone what a live worker has", async () => {
+    const fleet = createFleet();
+    const member = fleet.start([recorder("orders")]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(2_000);
+    const outcome = await fleet.clock.runUntil(single(fleet).runOnce());
+
+    expect(outcome).toMatchObject([
+      { consumer: "orders", outcome: "held-elsewhere" },
+      { consumer: "billing", outcome: "caught-up", events: 1 },
+    ]);
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(member);
+  });
+
+  it("rejects with what made a consumer fail, after the others have finished", async () => {
+    const fleet = createFleet();
+    await fleet.append("o-1");
+    const worker = single(fleet, [
+      recorder("bad", { handle: () => Promise.reject(new Error("Poison.")), maxConsecutiveFailures: 2 }),
+      recorder("good"),
+    ]);
+
+    await expect(fleet.clock.runUntil(worker.runOnce())).rejects.toThrow("Poison.");
+    expect(handledBy(fleet.store, "good")).toEqual(["o-1"]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+});
