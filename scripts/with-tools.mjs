@@ -12,15 +12,21 @@ const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packag
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
 
 /**
- * What `npm run` may be asked for: `program` runs on the pinned Node and gets the arguments. `flags` are the ones that
- * users forget to put behind `--`; `words` says whether the program takes arguments that are not flags.
+ * What `npm run` may be asked for. `program` runs on the pinned Node and gets the arguments; `built` says that it needs
+ * the packages as npm would publish them, while tests run on the sources. `words` says whether it takes arguments that
+ * are no flags; `flags` are some that people forget to put behind `--`.
  */
 const tasks = {
-  start: { program: ["examples/src/start.ts"], flags: ["seconds", "workers"], words: false },
-  test: { program: ["scripts/test.mjs"], flags: ["project", "reporter", "t", "watch"], words: true },
-  check: { program: ["scripts/check.mjs"], flags: [], words: true },
-  build: { program: [], flags: [], words: false },
-  format: { program: ["node_modules/@biomejs/biome/bin/biome", "check", "--write"], flags: [], words: true },
+  start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "workers"] },
+  test: { program: ["scripts/test.mjs"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
+  check: { program: ["scripts/check.mjs"], built: true, words: true, flags: [] },
+  build: { program: [], built: true, words: false, flags: [] },
+  format: {
+    program: ["node_modules/@biomejs/biome/bin/biome", "check", "--write"],
+    built: false,
+    words: true,
+    flags: [],
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);
@@ -31,7 +37,8 @@ refuseSwallowedFlags();
 const env = cleanEnvironment();
 await step("installing", "npx", ["-y", pnpm, "install", "--frozen-lockfile"]);
 env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
-await step("building", "npx", ["-y", pnpm, "exec", "turbo", "run", "build", "--output-logs=errors-only"]);
+if (task.built)
+  await step("building", "npx", ["-y", pnpm, "exec", "turbo", "run", "build", "--output-logs=errors-only"]);
 if (task.program.length > 0) {
   const { status } = await run(node, [...task.program, ...args], { stdio: "inherit" });
   process.exit(status);
