@@ -1,1 +1,6 @@
-export {};
+export { batchRunnerContract } from "./batch-runner.contract.ts";
+export { checkpointStoreContract } from "./checkpoint-store.contract.ts";
+export { coordinationContract } from "./coordination.contract.ts";
+export { eventLogContract } from "./event-log.contract.ts";
+export { eventStoreContract } from "./event-store.contract.ts";
+export type { HeldTransaction, StoreSetup } from "./store-setup.ts";

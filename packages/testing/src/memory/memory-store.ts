@@ -69,6 +69,8 @@ export interface MemoryStore extends EventStore<MemoryTransaction>, WorkerStore<
   begin(): Promise<OpenMemoryTransaction>;
   /** Runs `work` in a transaction: commits when it resolves, rolls back when it rejects. */
   transaction<Result>(work: (tx: MemoryTransaction) => Promise<Result>): Promise<Result>;
+  /** Cuts the connection that carries a transaction: it rolls back, and whatever uses it rejects. */
+  terminate(tx: MemoryTransaction): void;
   /** Tells dispatchers that there may be new events. */
   wake(): void;
   /** Committed rows of a table that transactions have written, as a copy. */
@@ -253,6 +255,12 @@ function connect(database: Database, { applicationName, beforeOperation }: Conne
         };
       }),
     transaction: (work) => write("transaction", (transaction) => work(lendTransaction(database, transaction).tx)),
+    terminate: (tx) =>
+      rollbackTransaction(
+        database,
+        borrowedTransaction(tx),
+        new MemoryConnectionError("The connection was terminated."),
+      ),
     wake,
     table: (name) => readCommittedTable(database, name),
 

@@ -22,7 +22,7 @@ export async function runBatch(
     signal.throwIfAborted();
     const checkpoint = await lockCheckpoint(database, transaction, consumer);
     if (checkpoint?.epoch !== epoch || checkpoint.position > from) throw new FencedError(consumer, epoch);
-    await Promise.race([work(lent.tx), whenEnded(transaction)]);
+    await Promise.race([whenEnded(transaction), work(lent.tx)]);
     lent.revoke();
     checkUsable(transaction);
     writeCheckpoint(transaction, { ...checkpoint, position: to });
@@ -39,7 +39,10 @@ export async function runBatch(
 
 /** Rejects with the reason when the transaction is ended from outside; never resolves. */
 function whenEnded({ ended: { signal } }: Transaction): Promise<never> {
-  return new Promise((_, reject) => {
+  const ended = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
+  // When the work throws at once, nobody gets to wait for this.
+  ended.catch(() => undefined);
+  return ended;
 }
