@@ -1,0 +1,53 @@
+import type { Sql } from "postgres";
+import type { Dispatch } from "./guarded-query.ts";
+import { asQuery, type Query, type QueryResult, swallow } from "./query.ts";
+import { refusedStatement } from "./refused-statement.ts";
+import type { Session } from "./session.ts";
+import type { Scope } from "./transaction-scope.ts";
+
+/** The way to the session for everything that belongs to one transaction. */
+export interface TransactionChannel {
+  /** Where the queries of a scope go: to the session as long as the scope allows it. */
+  dispatcher(scope: Scope): Dispatch;
+  /** Sends one of our own statements as long as the scope lasts. */
+  control(scope: Scope, text: string): Promise<QueryResult>;
+}
+
+export function createChannel(maker: Sql, session: Session): TransactionChannel {
+  return {
+    dispatcher: (scope) => (query) => {
+      const ended = scope.ended();
+      if (ended !== undefined) return query.reject(ended);
+      const refusal = scope.refusal() ?? refusedStatement(query);
+      if (refusal !== undefined) {
+        scope.fail(refusal);
+        return query.reject(refusal);
+      }
+      session.send(query, (failure) => failure && scope.fail(failure.error));
+    },
+
+    control: (scope, text) =>
+      sendNow(maker, text, (query) => {
+        const ended = scope.ended();
+        if (ended === undefined) session.send(query);
+        else query.reject(ended);
+      }).answer,
+  };
+}
+
+/** A statement of our own under way. */
+export interface OwnStatement {
+  readonly answer: Promise<QueryResult>;
+  /** False as long as it certainly has not reached the server. */
+  wasSent(): boolean;
+}
+
+/** Executes a statement of our own, without parameters. */
+export function sendNow(maker: Sql, text: string, send: (query: Query) => void): OwnStatement {
+  const query = asQuery(maker.unsafe(text));
+  query.handler = (executed) => {
+    swallow(executed);
+    send(executed);
+  };
+  return { answer: query.execute() as Promise<unknown> as Promise<QueryResult>, wasSent: () => query.state !== null };
+}
