@@ -18,8 +18,8 @@ const node = join(root, `node_modules/node-${process.platform}-${process.arch}/b
  */
 const tasks = {
   start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "workers"] },
-  test: { program: ["scripts/test.mjs"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
-  check: { program: ["scripts/check.mjs"], built: true, words: true, flags: [] },
+  test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
+  check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
   build: { program: [], built: true, words: false, flags: [] },
   format: {
     program: ["node_modules/@biomejs/biome/bin/biome", "check", "--write"],
@@ -37,8 +37,7 @@ refuseSwallowedFlags();
 const env = cleanEnvironment();
 await step("installing", "npx", ["-y", pnpm, "install", "--frozen-lockfile"]);
 env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
-if (task.built)
-  await step("building", "npx", ["-y", pnpm, "exec", "turbo", "run", "build", "--output-logs=errors-only"]);
+if (task.built) await step("building", "npx", ["-y", pnpm, "turbo", "run", "build", "--output-logs=errors-only"]);
 if (task.program.length > 0) {
   const { status } = await run(node, [...task.program, ...args], { stdio: "inherit" });
   process.exit(status);
@@ -46,11 +45,15 @@ if (task.program.length > 0) {
 
 /** npm keeps flags to itself unless they stand behind `--`, and hands on only the words between them. */
 function refuseSwallowedFlags() {
-  const swallowed = task.flags.filter((flag) => process.env[`npm_config_${flag}`] !== undefined);
+  const swallowed = task.flags.flatMap((flag) => {
+    const value = process.env[`npm_config_${flag}`];
+    if (value === undefined) return [];
+    return value === "true" ? [`--${flag}`] : [`--${flag}=${value}`];
+  });
   const stray = !task.words && args.length > 0 && !args[0].startsWith("-");
   if (swallowed.length === 0 && !stray) return;
-  const flags = [...swallowed.map((flag) => `--${flag}`), ...args].join(" ");
-  fail(`npm keeps flags for itself unless they stand behind "--". Perhaps you meant: npm run ${name} -- ${flags}`);
+  const meant = ["npm", "run", name, "--", ...swallowed, ...args].join(" ");
+  fail(`npm keeps flags for itself unless they stand behind "--". Perhaps you meant: ${meant}`);
 }
 
 /** What the outer npm sets for its own run must not steer the inner npx and pnpm, except where to fetch from. */

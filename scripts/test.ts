@@ -3,26 +3,27 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { countResults } from "./count-results.mjs";
+import { countResults, type TestReport } from "./count-results.ts";
 
 const root = join(import.meta.dirname, "..");
-const report = join(root, ".vitest/report.json");
-rmSync(report, { force: true });
+const reportFile = join(root, ".vitest/report.json");
+// What an earlier run said must not count for one that crashes.
+rmSync(reportFile, { force: true });
 
 const vitest = join(root, "node_modules/vitest/vitest.mjs");
-const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`];
 const run = spawnSync(process.execPath, [vitest, "run", ...reporters, ...process.argv.slice(2)], {
   cwd: root,
   stdio: "inherit",
 });
-const status = run.status ?? 1;
-const { passed, failed } = countResults(readReport(), status);
+const exitCode = run.status ?? 1;
+const { passed, failed } = countResults(readReport(), exitCode);
 console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed > 0 ? Math.max(status, 1) : status);
+process.exit(failed > 0 ? exitCode || 1 : exitCode);
 
-function readReport() {
+function readReport(): TestReport | undefined {
   try {
-    return JSON.parse(readFileSync(report, "utf8"));
+    return JSON.parse(readFileSync(reportFile, "utf8")) as TestReport;
   } catch {
     return undefined;
   }
