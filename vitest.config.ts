@@ -1,11 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-// Packages of this workspace see each other's sources: a test needs no build.
-const conditions = ["@pup/source", "module", "node", "development|production"];
-
 export default defineConfig({
-  resolve: { conditions },
-  ssr: { resolve: { conditions } },
+  // Packages of this workspace see each other's sources: a test needs no build. A program that a test starts does the
+  // same with `node --conditions=@pup/source`.
+  ssr: { resolve: { conditions: ["@pup/source", "module", "node", "development|production"] } },
   test: {
     projects: [
       {
@@ -20,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "int",
-          include: ["packages/*/src/**/*.int.test.ts", "examples/src/**/*.int.test.ts"],
+          include: ["packages/*/src/**/*.int.test.ts", "examples/src/**/*.int.test.ts", "tests/src/**/*.int.test.ts"],
           globalSetup: ["./vitest.postgres.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
