@@ -1,1 +1,1 @@
-export {};
+export { createPollDispatcher, type PollDispatcherOptions, pollDispatcherDefaults } from "./poll-dispatcher.ts";

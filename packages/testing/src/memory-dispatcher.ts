@@ -1,4 +1,11 @@
-import { createEvents, type Dispatcher, type DispatcherEvents } from "@pup/core";
+import {
+  createEvents,
+  type Dispatcher,
+  type DispatcherContext,
+  type DispatcherEvents,
+  InvalidStateError,
+  StartAbortedError,
+} from "@pup/core";
 import type { MemoryStore } from "./memory/memory-store.ts";
 
 /**
@@ -12,34 +19,54 @@ import type { MemoryStore } from "./memory/memory-store.ts";
  */
 export function createMemoryDispatcher({ signals }: Pick<MemoryStore, "signals">): Dispatcher {
   const events = createEvents<DispatcherEvents>();
-  let problem: string | null = null;
-  let stopListening: (() => void) | null = null;
+  const stopping = new AbortController();
+  let starting: Promise<void> | undefined;
+  let problem: string | null = "It has not been started.";
+
+  const listen = (context: DispatcherContext, connected: () => void) => {
+    const back = () => {
+      problem = null;
+      events.emit("dispatcher:connected", { attempt: 1 });
+      context.wake();
+      connected();
+    };
+    const away = (error: Error) => {
+      problem = error.message;
+      events.emit("dispatcher:disconnected", { error, retryInMs: 0 });
+    };
+    const subscriptions = [
+      signals.on("signal:events", () => context.wake()),
+      signals.on("signal:control", ({ signal }) => context.control(signal)),
+      signals.on("server:away", ({ error }) => away(error)),
+      signals.on("server:back", back),
+    ];
+    stopping.signal.addEventListener("abort", () => {
+      for (const unsubscribe of subscriptions) unsubscribe();
+    });
+    return { back, away };
+  };
+
+  const start = async (context: DispatcherContext) => {
+    if (stopping.signal.aborted) throw new InvalidStateError("Expected a dispatcher that has not been stopped.");
+    await new Promise<void>((resolve, reject) => {
+      const { back, away } = listen(context, resolve);
+      stopping.signal.addEventListener("abort", () => reject(new StartAbortedError("The dispatcher was stopped.")));
+      context.latestPosition().then(
+        () => !stopping.signal.aborted && back(),
+        (error: Error) => !stopping.signal.aborted && away(error),
+      );
+    });
+  };
 
   return {
     events,
     start(context) {
-      const subscriptions = [
-        signals.on("signal:events", () => context.wake()),
-        signals.on("signal:control", ({ signal }) => context.control(signal)),
-        signals.on("server:away", ({ error }) => {
-          problem = error.message;
-          events.emit("dispatcher:disconnected", { error, retryInMs: 0 });
-        }),
-        signals.on("server:back", () => {
-          problem = null;
-          events.emit("dispatcher:connected", { attempt: 1 });
-          context.wake();
-        }),
-      ];
-      stopListening = () => {
-        for (const unsubscribe of subscriptions) unsubscribe();
-      };
-      events.emit("dispatcher:connected", { attempt: 1 });
-      return Promise.resolve();
+      starting ??= start(context);
+      return starting;
     },
     stop() {
-      stopListening?.();
-      stopListening = null;
+      stopping.abort();
+      problem = "It has been stopped.";
       return Promise.resolve();
     },
     health: () => ({ healthy: problem === null, problem }),

@@ -1,6 +1,7 @@
 import {
   type AggregateRef,
   type Clock,
+  type ControlSignal,
   type EventSource,
   type EventStore,
   isPupError,
@@ -73,6 +74,8 @@ export interface MemoryStore extends EventStore<MemoryTransaction>, WorkerStore<
   terminate(tx: MemoryTransaction): void;
   /** Tells dispatchers that there may be new events. */
   wake(): void;
+  /** Sends dispatchers a control signal, as another worker would. */
+  sendControl(signal: ControlSignal): void;
   /** Committed rows of a table that transactions have written, as a copy. */
   table<Row>(name: string): ReadonlyMap<string, Row>;
 
@@ -262,6 +265,7 @@ function connect(database: Database, { applicationName, beforeOperation }: Conne
         new MemoryConnectionError("The connection was terminated."),
       ),
     wake,
+    sendControl: (signal) => database.signals.emit("signal:control", { signal }),
     table: (name) => readCommittedTable(database, name),
 
     connect: ({ beforeOperation: before, applicationName: name = applicationName } = {}) =>
