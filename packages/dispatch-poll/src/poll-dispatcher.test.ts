@@ -56,15 +56,10 @@ describe("createPollDispatcher", () => {
       random: createSeededRandomness(7),
       logger: { ...silentLogger, warn: (facts) => warnings.push(facts) },
     };
-    return {
-      dispatcher,
-      clock,
-      asked,
-      woken,
-      warnings,
-      recorded: recordEvents(dispatcher.events),
-      started: dispatcher.start(context),
-    };
+    const recorded = recordEvents(dispatcher.events);
+    const started = dispatcher.start(context);
+    started.catch(() => undefined); // Not every test waits for it.
+    return { dispatcher, clock, asked, woken, warnings, recorded, started };
   };
 
   it("asks at once, and then every 200 ms", async () => {
@@ -196,8 +191,7 @@ describe("createPollDispatcher", () => {
 
   it("does nothing with an answer that comes after the stop", async () => {
     const answer = Promise.withResolvers<GlobalPosition>();
-    const { clock, dispatcher, started, woken, recorded } = poll(() => answer.promise);
-    started.catch(() => undefined);
+    const { clock, dispatcher, woken, recorded } = poll(() => answer.promise);
     await dispatcher.stop();
     answer.resolve(5n);
     await clock.settle();
