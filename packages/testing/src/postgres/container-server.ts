@@ -8,6 +8,7 @@ export async function startContainer({ version, port, settings }: ServerSpec): P
   const { PostgreSqlContainer } = await importTestcontainers();
   let log = "";
   const image = new PostgreSqlContainer(`postgres:${version ?? newestMajor}-alpine`);
+  image.withDatabase("postgres").withUsername("postgres");
   image.withCommand(["postgres", ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])]);
   image.withLogConsumer((stream) => {
     stream.on("data", (chunk) => {

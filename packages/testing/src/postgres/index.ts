@@ -7,3 +7,4 @@ export {
   type StopMode,
   startPostgres,
 } from "./start-postgres.ts";
+export { createTcpProxy, type ProxyMode, type TcpProxy, type TcpProxyOptions } from "./tcp-proxy.ts";
