@@ -17,7 +17,7 @@ const node = join(root, `node_modules/node-${process.platform}-${process.arch}/b
  * are no flags; `flags` are some that people forget to put behind `--`.
  */
 const tasks = {
-  start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "workers"] },
+  start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds"] },
   test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
   check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
   build: { program: [], built: true, words: false, flags: [] },
@@ -27,6 +27,7 @@ const tasks = {
     words: true,
     flags: [],
   },
+  changeset: { program: ["node_modules/@changesets/cli/bin.js"], built: false, words: true, flags: ["empty"] },
 };
 
 const [name, ...args] = process.argv.slice(2);
