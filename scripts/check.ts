@@ -15,7 +15,7 @@ const env = { ...process.env, PATH: [join(root, "node_modules/.bin"), process.en
 
 const checks = new Map<string, () => Outcome>([
   // Format, lint rules, the boundaries between packages.
-  ["lint", () => run("biome", "ci", "--error-on-warnings")],
+  ["lint", () => run("biome", "ci", "--error-on-warnings", "--colors=off")],
   // Packages, their tests, examples and scripts in one program.
   ["types", () => run("tsc", "--noEmit")],
   // Exports that nobody uses, dependencies that nobody needs or that are missing.
