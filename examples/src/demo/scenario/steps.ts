@@ -12,7 +12,8 @@ export async function startWorkers(stage: Stage, count: number): Promise<void> {
   stage.doing(`${count} workers start and share the consumers out`);
   await Promise.all(Array.from({ length: count }, () => stage.fleet.add()));
   await untilAllRun(stage);
-  stage.tell(`${count} workers run ${stage.consumers.length} consumers`);
+  const pids = stage.fleet.workers.map(({ child }) => child.pid).join(", ");
+  stage.tell(`${count} workers (pids ${pids}) run ${stage.consumers.length} consumers`);
 }
 
 /** Starts one more worker, and waits until it runs something. */
