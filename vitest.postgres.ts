@@ -1,4 +1,6 @@
 import type { TestProject } from "vitest/node";
+// Without a build, store-pg would not find them in its folder.
+import "./scripts/copy-migrations.ts";
 import { startPostgres } from "./packages/testing/src/postgres/index.ts";
 
 /**
