@@ -1,6 +1,6 @@
 // Runs a task with the pinned tools, on a machine that has no more than git, npm and Node 18 or later: installs what the
-// lockfile names, builds the packages, then runs the task on the Node that came with the install. Everything is fetched
-// through npm; nothing is installed outside this folder and npm's and pnpm's caches.
+// lockfile names, builds the packages where the task needs it, then runs the task on the Node that came with the install.
+// Everything is fetched through npm, and stays in this folder and in the caches of npm and pnpm.
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
