@@ -1,1 +1,3 @@
-export {};
+export { createNotifyDispatcher } from "./notify-dispatcher.ts";
+export { type NotifyDispatcherOptions, notifyDispatcherDefaults } from "./options.ts";
+export type { ConnectionOptions } from "./server.ts";

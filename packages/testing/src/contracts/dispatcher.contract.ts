@@ -250,7 +250,7 @@ export function dispatcherContract(open: () => Promise<DispatcherSetup>): void {
     const expectNothingLeft = async () => {
       const { countOpen } = setup();
       expect(pendingTimers).toBe(0);
-      if (countOpen) expect(await countOpen()).toBe(0);
+      if (countOpen) await until(async () => (await countOpen()) === 0);
     };
 
     it("leaves nothing behind, and calls nothing any more", async () => {
