@@ -57,7 +57,8 @@ describe("with-tools", () => {
     ["SIGINT", 130],
   ] as const)("hands %s on once, and ends as a shell would", async (signal, status) => {
     const got = join(folder, signal);
-    const env = withNpx(`trap 'echo got >> ${got}; exit ${status}' TERM INT; echo ready > ${got}; sleep 10 >/dev/null 2>&1 & wait`);
+    const trap = `trap 'echo got >> ${got}; kill -9 $!; exit ${status}' TERM INT`;
+    const env = withNpx(`${trap}; sleep 10 & echo ready > ${got}; wait`);
     const child = spawn(process.execPath, [program, "test"], { env, stdio: "ignore" });
     await vi.waitFor(() => expect(existsSync(got)).toBe(true), 5_000);
 
