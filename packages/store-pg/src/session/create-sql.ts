@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { ISql, Sql } from "postgres";
-import { type Dispatch, guardQuery, type OpenCursor } from "./guarded-query.ts";
-import { asQuery, type Query } from "./query.ts";
+import { createGuard, type Dispatch, type OpenCursor } from "./guarded-query.ts";
+import { asQuery, fail, type Query } from "./query.ts";
 
 interface FileOptions {
   readonly prepare?: boolean;
@@ -14,7 +14,7 @@ interface FileOptions {
  * @param maker - client that makes the queries; it never connects
  */
 export function createSql(maker: Sql, dispatch: Dispatch, openCursor: OpenCursor): ISql {
-  const guard = (query: Query) => guardQuery(query, dispatch, openCursor);
+  const guard = createGuard(dispatch, openCursor);
 
   function sql(first: unknown, ...rest: unknown[]): unknown {
     const made = maker(first as never, ...(rest as never[])) as unknown;
@@ -32,10 +32,13 @@ export function createSql(maker: Sql, dispatch: Dispatch, openCursor: OpenCursor
     const query = guard(asQuery(maker.unsafe("", values as never[], { prepare: true, ...settings })));
     const { handler } = query;
     query.handler = () => {
-      readFile(path, "utf8").then((text) => {
-        query.strings = [text];
-        handler(query);
-      }, query.reject);
+      readFile(path, "utf8").then(
+        (text) => {
+          query.strings = [text];
+          handler(query);
+        },
+        (error: unknown) => fail(query, error),
+      );
     };
     return query;
   }

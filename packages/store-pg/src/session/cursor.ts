@@ -1,6 +1,6 @@
 import { checkInteger } from "@pup/core";
 import type { Sql } from "postgres";
-import { type Dispatch, guardQuery, type OpenCursor } from "./guarded-query.ts";
+import { createGuard, type Dispatch, type OpenCursor } from "./guarded-query.ts";
 import { asQuery, type Query } from "./query.ts";
 import { leadingWords, statementText } from "./statement-text.ts";
 
@@ -15,7 +15,8 @@ const WRITES = /\b(insert|update|delete|merge)\b/i;
  */
 export function createCursors(maker: Sql, dispatch: Dispatch): OpenCursor {
   let count = 0;
-  const run = (query: Query) => guardQuery(query, dispatch, openCursor).execute() as Promise<unknown[]>;
+  const guard = createGuard(dispatch, openCursor);
+  const run = (query: Query) => guard(query).execute() as Promise<unknown[]>;
 
   async function* openCursor(query: Query, size: number): AsyncGenerator<readonly unknown[]> {
     checkInteger("rows", size);

@@ -1,5 +1,5 @@
 import { UnsupportedError } from "@pup/core";
-import { type Query, swallow } from "./query.ts";
+import type { Query } from "./query.ts";
 
 /** Decides, when a query is executed, where it goes: to a session, or back with an error. */
 export type Dispatch = (query: Query) => void;
@@ -14,24 +14,22 @@ export const COPY_UNSUPPORTED = "COPY from and to the client is not available he
 const CANCEL_UNSUPPORTED = "A single query cannot be cancelled here: abort the signal of its transaction.";
 
 /**
- * Puts a query of postgres.js under our control: it goes where `dispatch` sends it, at the time it is executed and not
+ * Puts queries of postgres.js under our control: they go where `dispatch` sends them, at the time they are executed and not
  * before.
  *
- * Replaced is what postgres.js does behind the query's back. `cancel()` opens a second connection and hits whatever runs
- * on the backend by then. COPY streams, and cursors that are left after their connection was lost, end the process; a
- * cursor read on after a loss says that it has come to its end.
+ * Replaced is what postgres.js does behind a query's back. `cancel()` opens a second connection and hits whatever runs on
+ * the backend by then. COPY streams, and cursors that are left after their connection was lost, end the process; a cursor
+ * read on after a loss says that it has come to its end.
  */
-export function guardQuery(query: Query, dispatch: Dispatch, openCursor: OpenCursor): Query {
-  const forEach = (query as unknown as { forEach: (onRow: OnRow) => Promise<unknown> }).forEach.bind(query);
-  return Object.assign(query, {
-    handler(executed: Query): void {
-      swallow(executed);
-      dispatch(executed);
+export function createGuard(dispatch: Dispatch, openCursor: OpenCursor): (query: Query) => Query {
+  const guarded = {
+    handler: dispatch,
+    forEach(this: Query, onRow: OnRow) {
+      return eachRow(this, onRow);
     },
-    forEach: (onRow: OnRow) => eachRow(forEach, onRow),
-    cursor(first: number | OnSlice = 1, second?: OnSlice) {
+    cursor(this: Query, first: number | OnSlice = 1, second?: OnSlice) {
       const [size, onSlice] = typeof first === "function" ? [1, first] : [first, second];
-      const slices = openCursor(query, size);
+      const slices = openCursor(this, size);
       return onSlice === undefined ? slices : eachSlice(slices, onSlice);
     },
     cancel(): never {
@@ -39,13 +37,15 @@ export function guardQuery(query: Query, dispatch: Dispatch, openCursor: OpenCur
     },
     readable: () => Promise.reject(new UnsupportedError(COPY_UNSUPPORTED)),
     writable: () => Promise.reject(new UnsupportedError(COPY_UNSUPPORTED)),
-  });
+  };
+  return (query) => Object.assign(query, guarded);
 }
 
 /** A callback that throws must not look like a failure of the protocol, so it is caught here and thrown when the rows are over. */
-async function eachRow(forEach: (onRow: OnRow) => Promise<unknown>, onRow: OnRow): Promise<unknown> {
+async function eachRow(query: Query, onRow: OnRow): Promise<unknown> {
   let failure: { readonly error: unknown } | undefined;
-  const result = await forEach((row, meta) => {
+  const own = Object.getPrototypeOf(query) as { forEach(this: Query, onRow: OnRow): Promise<unknown> };
+  const result = await own.forEach.call(query, (row, meta) => {
     if (failure !== undefined) return;
     try {
       onRow(row, meta);

@@ -50,3 +50,9 @@ export function swallow(promise: Promise<unknown>): void {
   // The method of all promises: a query's own would execute it.
   Promise.prototype.then.call(promise, undefined, () => undefined);
 }
+
+/** Tells a query that it failed. Nobody need be listening. */
+export function fail(query: Query, error: unknown): void {
+  swallow(query);
+  query.reject(error);
+}

@@ -2,7 +2,7 @@ import type { Sql } from "postgres";
 import type { OpenClient } from "./client.ts";
 import { isConnectionError, isServerError } from "./connection-error.ts";
 import { createLine, type OpenSocket } from "./line.ts";
-import { asQuery, type Query } from "./query.ts";
+import { asQuery, fail, type Query, swallow } from "./query.ts";
 import { ConnectionFailedError, ConnectionLostError } from "./session-errors.ts";
 
 /** Told once when a query has its answer, or none. */
@@ -78,7 +78,7 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
     const { resolve, reject } = query;
     const refusal = loss ?? doom;
     if (refusal !== undefined) {
-      reject(refusal);
+      fail(query, refusal);
       onSettled?.({ error: refusal });
       return;
     }
@@ -93,6 +93,7 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
       if (!inFlight.delete(query)) return;
       note(query);
       const error = judge(reason);
+      swallow(query);
       reject(error);
       onSettled?.({ error });
     };

@@ -1,8 +1,9 @@
 import { UnsupportedError } from "@pup/core";
 import type { ISql, Sql } from "postgres";
+import { type Alarm, createAlarm } from "./alarm.ts";
 import { createSql } from "./create-sql.ts";
 import type { EndBackend } from "./end-backend.ts";
-import type { Query } from "./query.ts";
+import { fail, type Query } from "./query.ts";
 import { refusedStatement } from "./refused-statement.ts";
 import type { Session } from "./session.ts";
 import { StatementTimeoutError } from "./session-errors.ts";
@@ -23,23 +24,39 @@ export interface StatementsOptions {
  * fate. Nothing is tried again.
  */
 export function createStatements({ maker, pool, timeoutMs, endBackend }: StatementsOptions): StatementSql {
+  const alarms = new WeakMap<Session, Alarm>();
+
   function dispatch(query: Query): void {
     const refusal = refusedStatement(query);
     if (refusal !== undefined) {
-      query.reject(refusal);
+      fail(query, refusal);
       return;
     }
     const session = pool.take();
     if (session !== undefined) run(session, query);
-    else pool.wait().then((waited) => run(waited, query), query.reject);
+    else
+      pool.wait().then(
+        (waited) => run(waited, query),
+        (error: unknown) => fail(query, error),
+      );
   }
 
   function run(session: Session, query: Query): void {
-    const timer = setTimeout(() => void endBackend(session, new StatementTimeoutError(timeoutMs)), timeoutMs);
+    const alarm = alarmOf(session);
+    alarm.arm();
     session.send(query, () => {
-      clearTimeout(timer);
+      alarm.disarm();
       pool.release(session);
     });
+  }
+
+  function alarmOf(session: Session): Alarm {
+    const existing = alarms.get(session);
+    if (existing !== undefined) return existing;
+    const alarm = createAlarm(timeoutMs, () => void endBackend(session, new StatementTimeoutError(timeoutMs)));
+    session.watch(alarm.dispose);
+    alarms.set(session, alarm);
+    return alarm;
   }
 
   return createSql(maker, dispatch, refuseCursor);

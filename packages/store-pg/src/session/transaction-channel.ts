@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 import type { Dispatch } from "./guarded-query.ts";
-import { asQuery, type Query, type QueryResult, swallow } from "./query.ts";
+import { asQuery, fail, type Query, type QueryResult } from "./query.ts";
 import { refusedStatement } from "./refused-statement.ts";
 import type { Session } from "./session.ts";
 import type { Scope } from "./transaction-scope.ts";
@@ -17,11 +17,15 @@ export function createChannel(maker: Sql, session: Session): TransactionChannel 
   return {
     dispatcher: (scope) => (query) => {
       const ended = scope.ended();
-      if (ended !== undefined) return query.reject(ended);
+      if (ended !== undefined) {
+        fail(query, ended);
+        return;
+      }
       const refusal = scope.refusal() ?? refusedStatement(query);
       if (refusal !== undefined) {
         scope.fail(refusal);
-        return query.reject(refusal);
+        fail(query, refusal);
+        return;
       }
       session.send(query, (failure) => failure && scope.fail(failure.error));
     },
@@ -30,7 +34,7 @@ export function createChannel(maker: Sql, session: Session): TransactionChannel 
       sendNow(maker, text, (query) => {
         const ended = scope.ended();
         if (ended === undefined) session.send(query);
-        else query.reject(ended);
+        else fail(query, ended);
       }).answer,
   };
 }
@@ -45,9 +49,6 @@ export interface OwnStatement {
 /** Executes a statement of our own, without parameters. */
 export function sendNow(maker: Sql, text: string, send: (query: Query) => void): OwnStatement {
   const query = asQuery(maker.unsafe(text));
-  query.handler = (executed) => {
-    swallow(executed);
-    send(executed);
-  };
+  query.handler = send;
   return { answer: query.execute() as Promise<unknown> as Promise<QueryResult>, wasSent: () => query.state !== null };
 }

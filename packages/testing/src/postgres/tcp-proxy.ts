@@ -1,155 +1,110 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 
-/**
- * What happens to connections.
- *
- * - `"pass"`: bytes go through.
- * - `"swallow"`: connections stay open and nothing arrives any more, as after a cut cable: the half-open socket.
- * - `"drop"`: connections are accepted and closed at once.
- * - `"refuse"`: nobody listens.
- */
-export type ProxyMode = "pass" | "swallow" | "drop" | "refuse";
+/** Which side of the proxy sent something. */
+export type Sender = "client" | "server";
 
-/** Settings of {@link createTcpProxy}. */
-export interface TcpProxyOptions {
-  /**
-   * Changes what the server sends; called for each connection once, gives what is called for each chunk.
-   *
-   * @defaultValue nothing is changed
-   */
-  readonly fromServer?: () => (chunk: Buffer) => Buffer;
-}
+/** What becomes of it: it goes on, it vanishes, or both sides' connection is reset. */
+export type Verdict = "pass" | "swallow" | "reset";
 
-/** Stands between a client and a server, and disturbs them as told. */
+/** A line between clients and a server that can be disturbed. */
 export interface TcpProxy {
-  /** The server's connection string, through the proxy. */
+  /** Connection string that leads through the proxy; otherwise that of the server. */
   readonly url: string;
-  readonly port: number;
-  /** How many connections are open. */
-  readonly open: number;
-  /** How many connections have been accepted so far. */
-  readonly accepted: number;
+  /** Connections open at this moment. */
+  readonly connections: number;
+  /** Time that everything takes in each direction, in milliseconds. May be changed at any time. */
+  delayMs: number;
+  /** Judges each piece on its way. By default all pass. May be changed at any time. */
+  judge: (data: Buffer, from: Sender) => Verdict;
   /**
-   * Changes what happens. What swallowed bytes once goes on doing so after `"pass"`: it has lost the thread. The other modes
-   * end the connections that are open.
+   * Half-open: connections stay, new ones are accepted, and nothing gets through any more, as when a host vanishes or a
+   * firewall forgets the connection. `false` lets new pieces through again.
    */
-  setMode(mode: ProxyMode): Promise<void>;
-  /** Delays every chunk in both directions by so many milliseconds, from now on. */
-  setLatency(latencyMs: number): void;
-  /** Ends all open connections with a reset; new ones are welcome. */
+  setHalfOpen(halfOpen: boolean): void;
+  /** Cuts all connections so that both sides see a reset. New ones can be made. */
   reset(): void;
-  /** Ends everything. Twice is fine. */
+  /** Cuts all connections and takes no others. Calling it twice is fine. */
   close(): Promise<void>;
-}
-
-interface Pair {
-  swallows: boolean;
-  end(how: "reset" | "close"): void;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Starts a proxy on a free port of 127.0.0.1.
+ * Starts a proxy on 127.0.0.1 in front of a server.
  *
- * @param serverUrl - connection string of the server
+ * @param targetUrl connection string of the server
  *
  * @example
  * ```ts
- * const proxy = await createTcpProxy(server.url);
- * const sql = postgres(proxy.url);
- * await proxy.setMode("swallow");
+ * const proxy = await startTcpProxy(server.url);
+ * // … connect to proxy.url …
+ * proxy.setHalfOpen(true);
  * ```
  */
-export async function createTcpProxy(serverUrl: string, { fromServer }: TcpProxyOptions = {}): Promise<TcpProxy> {
-  const target = new URL(serverUrl);
-  const pairs = new Set<Pair>();
-  let mode: ProxyMode = "pass";
-  let latencyMs = 0;
-  let accepted = 0;
+export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
+  const target = new URL(targetUrl);
+  const sockets = new Set<Socket>();
+  let halfOpen = false;
 
-  const join = (client: Socket) => {
-    const server = connect({ host: target.hostname, port: Number(target.port || 5432), noDelay: true });
-    const pair: Pair = {
-      swallows: mode === "swallow",
-      end(how) {
-        pairs.delete(pair);
-        for (const socket of [client, server]) {
-          if (how === "reset") socket.resetAndDestroy();
-          else socket.destroy();
-        }
-      },
-    };
-    pairs.add(pair);
-
-    const change = fromServer?.() ?? ((chunk: Buffer) => chunk);
-    forward(client, server, pair, (chunk) => chunk);
-    forward(server, client, pair, change);
-  };
-
-  const forward = (from: Socket, to: Socket, pair: Pair, change: (chunk: Buffer) => Buffer) => {
-    // A swallowed connection hides its end from the other side, too.
-    const later = (act: () => void) => {
-      if (pair.swallows) return;
-      if (latencyMs === 0) act();
-      else setTimeout(act, latencyMs);
-    };
-    from.on("data", (chunk: Buffer) => later(() => to.writable && to.write(change(chunk))));
-    from.on("error", () => undefined);
-    from.on("close", () => {
-      later(() => pair.end("close"));
-      if (from.destroyed && to.destroyed) pairs.delete(pair);
-    });
-  };
-
-  const listener = createServer({ noDelay: true }, (client) => {
-    accepted += 1;
-    if (mode === "drop") client.destroy();
-    else join(client);
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port || 5432), target.hostname);
+    relay(client, upstream, "client");
+    relay(upstream, client, "server");
   });
-  const listen = async (port: number) => {
-    listener.listen(port, "127.0.0.1");
-    await once(listener, "listening");
-  };
-  const endAll = (how: "reset" | "close") => {
-    for (const pair of [...pairs]) pair.end(how);
-  };
-  const stopListening = async () => {
-    if (!listener.listening) return;
-    const closed = once(listener, "close");
-    listener.close();
-    endAll("close");
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = new URL(targetUrl);
+  url.hostname = "127.0.0.1";
+  url.port = String((server.address() as { port: number }).port);
+
+  function relay(from: Socket, to: Socket, sender: Sender): void {
+    sockets.add(from);
+    from.setNoDelay(true);
+    from.on("data", (data) => {
+      const verdict = halfOpen ? "swallow" : proxy.judge(data, sender);
+      if (verdict === "reset") cut(from, to);
+      else if (verdict === "pass") afterDelay(() => to.writable && to.write(data));
+    });
+    from.on("end", () => {
+      if (!halfOpen) afterDelay(() => to.end());
+    });
+    // Resets are what this is for; "close" follows.
+    from.on("error", () => {});
+    from.on("close", () => {
+      sockets.delete(from);
+      if (!halfOpen) afterDelay(() => to.destroy());
+    });
+  }
+
+  function afterDelay(act: () => void): void {
+    if (proxy.delayMs > 0) setTimeout(act, proxy.delayMs);
+    else act();
+  }
+
+  function cut(...ends: Socket[]): void {
+    for (const end of ends) end.resetAndDestroy();
+  }
+
+  let closed: Promise<unknown> | undefined;
+  const close = async () => {
+    closed ??= once(server.close(), "close");
+    cut(...sockets);
     await closed;
   };
 
-  await listen(0);
-  const { port } = listener.address() as AddressInfo;
-  const url = new URL(serverUrl);
-  url.hostname = "127.0.0.1";
-  url.port = String(port);
-
-  return {
+  const proxy: TcpProxy = {
     url: url.href,
-    port,
-    get open() {
-      return pairs.size;
+    get connections() {
+      return sockets.size / 2;
     },
-    get accepted() {
-      return accepted;
+    delayMs: 0,
+    judge: () => "pass",
+    setHalfOpen(value) {
+      halfOpen = value;
     },
-    async setMode(next) {
-      mode = next;
-      if (next === "swallow") for (const pair of pairs) pair.swallows = true;
-      if (next === "drop") endAll("close");
-      if (next === "refuse") await stopListening();
-      else if (!listener.listening) await listen(port);
-    },
-    setLatency(next) {
-      latencyMs = next;
-    },
-    reset: () => endAll("reset"),
-    close: async () => {
-      await stopListening();
-      endAll("close");
-    },
+    reset: () => cut(...sockets),
+    close,
+    [Symbol.asyncDispose]: close,
   };
+  return proxy;
 }
