@@ -26,7 +26,7 @@ export function createHeartbeat(channel: string, clock: Clock): Heartbeat {
 
   const comesBack: Heartbeat["comesBack"] = async (session, sender, timeoutMs, signal) => {
     const token = bell.token();
-    sender.notify(channel, "heartbeat").catch((error: Error) => session.lose(error));
+    sender.notify(channel).catch((error: Error) => session.lose(error));
     return bell.wait(token, timeoutMs, AbortSignal.any([session.lost, signal]));
   };
 

@@ -8,8 +8,8 @@ export interface ListenSession {
   readonly lost: AbortSignal;
   /** Declares it lost. */
   lose(reason: Error): void;
-  /** Sends a notification and waits until the server has taken it. */
-  notify(channel: string, payload: string): Promise<void>;
+  /** Sends a notification without payload and waits until the server has taken it. */
+  notify(channel: string): Promise<void>;
   /** Ends the session; resolves when the server has closed it, or after a second. Twice is fine. */
   close(): Promise<void>;
 }
@@ -79,9 +79,9 @@ export async function openListenSession(request: ListenRequest): Promise<ListenS
 }
 
 function notifyThrough(client: Sql, lost: AbortSignal): ListenSession["notify"] {
-  return async (channel, payload) => {
+  return async (channel) => {
     lost.throwIfAborted();
-    await client.unsafe("select pg_notify($1, $2)", [channel, payload]);
+    await client.unsafe(`notify ${quoteChannel(channel)}`);
   };
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { systemClock, systemRandomness } from "@pup/core";
 import { dispatcherContract } from "@pup/testing/contracts";
-import { createDatabase, createTcpProxy, type TestDatabase } from "@pup/testing/postgres";
+import { createDatabase, startTcpProxy, type TestDatabase } from "@pup/testing/postgres";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, inject } from "vitest";
 import { createNotifyDispatcher } from "./notify-dispatcher.ts";
@@ -16,7 +16,7 @@ describe("Notify dispatcher", () => {
 
   dispatcherContract(async () => {
     const sql = postgres(database.url, { max: 2, onnotice: () => undefined });
-    const proxy = await createTcpProxy(database.url);
+    const proxy = await startTcpProxy(database.url);
     const channel = `pup_${randomUUID()}`;
     let position = 0n;
     let cutOff = false;
@@ -37,11 +37,11 @@ describe("Notify dispatcher", () => {
       },
       async cut() {
         cutOff = true;
-        await proxy.setMode("refuse");
+        await proxy.setListening(false);
       },
       async restore() {
         cutOff = false;
-        await proxy.setMode("pass");
+        await proxy.setListening(true);
       },
       elapse: (durationMs) => wait(durationMs),
       async countOpen() {

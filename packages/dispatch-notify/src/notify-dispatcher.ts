@@ -90,6 +90,7 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
         const setupError = proven ? null : toSetupError(error);
         if (setupError) throw setupError;
         failures = clock.now() - beganAtMs >= STABLE_AFTER_MS && problem === null ? 1 : failures + 1;
+        server.tryNextHost();
         const retryInMs = backOffMs(failures, backOff, random);
         problem = `It cannot listen: ${describeError(error)}`;
         events.emit("dispatcher:disconnected", { error, retryInMs });

@@ -45,7 +45,7 @@ async function checkAnswers(
   signal.addEventListener("abort", giveUp, { once: true });
   try {
     signal.throwIfAborted();
-    await session.notify(heartbeat.channel, "probe");
+    await session.notify(heartbeat.channel);
     session.lost.throwIfAborted();
   } finally {
     cancel();

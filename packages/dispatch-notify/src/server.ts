@@ -30,6 +30,8 @@ export interface ClientHooks {
 export interface Server {
   /** Makes a client for one connection, which is made with its first query and never again. */
   createClient(hooks: ClientHooks): Promise<Sql>;
+  /** Makes the next clients for the next of several hosts. */
+  tryNextHost(): void;
 }
 
 /** The part of postgres.js' parsed options that is used here. */
@@ -50,13 +52,15 @@ export function toServer(connection: ConnectionOptions): Server {
   let hostIndex = 0;
 
   return {
+    tryNextHost() {
+      hostIndex = (hostIndex + 1) % options.host.length;
+    },
     async createClient({ onNotification, onClose, signal }) {
       // postgres.js would leave the rejection of a password function unhandled.
       const password = typeof options.pass === "function" ? await options.pass() : options.pass;
-      // With several hosts each session tries the next one. postgres.js is told of one, because it expects to try them all itself.
-      const index = hostIndex++ % options.host.length;
-      const host = options.host[index] ?? "localhost";
-      const port = options.port[index] ?? options.port[0] ?? 5432;
+      // postgres.js is told of one host, because with several it expects to try them all itself.
+      const host = options.host[hostIndex] ?? "localhost";
+      const port = options.port[hostIndex] ?? options.port[0] ?? 5432;
 
       let used = false;
       const socket = async () => {

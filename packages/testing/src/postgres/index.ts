@@ -7,4 +7,4 @@ export {
   type StopMode,
   startPostgres,
 } from "./start-postgres.ts";
-export { createTcpProxy, type ProxyMode, type TcpProxy, type TcpProxyOptions } from "./tcp-proxy.ts";
+export { type Sender, startTcpProxy, type TcpProxy, type Verdict } from "./tcp-proxy.ts";

@@ -100,4 +100,22 @@ describe("A TCP proxy", () => {
     await Promise.all([closed(one), closed(other)]);
     expect(await answer(await open(), "new")).toBe("new");
   });
+
+  it("closes new connections when told to, and counts them", async () => {
+    proxy.dropNew = true;
+    await closed(await open());
+
+    expect(proxy).toMatchObject({ accepted: 1, connections: 0 });
+  });
+
+  it("refuses connections while it does not listen, and takes the same port again", async () => {
+    const client = await open();
+    await answer(client, "before");
+    await proxy.setListening(false);
+    await expect(open()).rejects.toMatchObject({ code: "ECONNREFUSED" });
+
+    await proxy.setListening(true);
+
+    expect(await answer(await open(), "again")).toBe("again");
+  });
 });

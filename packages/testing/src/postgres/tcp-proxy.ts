@@ -11,8 +11,12 @@ export type Verdict = "pass" | "swallow" | "reset";
 export interface TcpProxy {
   /** Connection string that leads through the proxy; otherwise that of the server. */
   readonly url: string;
-  /** Connections open at this moment. */
+  /** Connections that clients hold open at this moment. */
   readonly connections: number;
+  /** Connections accepted so far. */
+  readonly accepted: number;
+  /** Closes new connections as soon as they are accepted. May be changed at any time. */
+  dropNew: boolean;
   /** Time that everything takes in each direction, in milliseconds. May be changed at any time. */
   delayMs: number;
   /** Judges each piece on its way. By default all pass. May be changed at any time. */
@@ -24,6 +28,8 @@ export interface TcpProxy {
   setHalfOpen(halfOpen: boolean): void;
   /** Cuts all connections so that both sides see a reset. New ones can be made. */
   reset(): void;
+  /** Without listening, connections are cut and new ones refused, as when a server is down. The port stays the same. */
+  setListening(listening: boolean): Promise<void>;
   /** Cuts all connections and takes no others. Calling it twice is fine. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -44,18 +50,32 @@ export interface TcpProxy {
 export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   let halfOpen = false;
+  let accepted = 0;
 
-  const server = createServer((client) => {
-    const upstream = connect(Number(target.port || 5432), target.hostname);
+  // Half-open: the end of one direction is passed on, as everything else is, and not answered by the proxy itself.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    accepted += 1;
+    if (proxy.dropNew) {
+      client.destroy();
+      return;
+    }
+    clients.add(client);
+    for (const end of ["end", "close"]) client.on(end, () => clients.delete(client));
+    const upstream = connect({ port: Number(target.port || 5432), host: target.hostname, allowHalfOpen: true });
     relay(client, upstream, "client");
     relay(upstream, client, "server");
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const listen = async (port: number) => {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+  };
+  await listen(0);
+  const { port } = server.address() as { port: number };
   const url = new URL(targetUrl);
   url.hostname = "127.0.0.1";
-  url.port = String((server.address() as { port: number }).port);
+  url.port = String(port);
 
   function relay(from: Socket, to: Socket, sender: Sender): void {
     sockets.add(from);
@@ -85,24 +105,31 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
     for (const end of ends) end.resetAndDestroy();
   }
 
-  let closed: Promise<unknown> | undefined;
   const close = async () => {
-    closed ??= once(server.close(), "close");
     cut(...sockets);
-    await closed;
+    if (!server.listening) return;
+    await once(server.close(), "close");
   };
 
   const proxy: TcpProxy = {
     url: url.href,
     get connections() {
-      return sockets.size / 2;
+      return clients.size;
     },
+    get accepted() {
+      return accepted;
+    },
+    dropNew: false,
     delayMs: 0,
     judge: () => "pass",
     setHalfOpen(value) {
       halfOpen = value;
     },
     reset: () => cut(...sockets),
+    async setListening(listening) {
+      if (!listening) await close();
+      else if (!server.listening) await listen(port);
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
