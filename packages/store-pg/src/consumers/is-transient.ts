@@ -1,0 +1,43 @@
+import { sqlStateOf } from "../sql-state.ts";
+
+/** Faults of the server or of concurrency that pass by themselves and say nothing about what was being done. */
+const transientStates = new Set([
+  "40001", // serialization_failure
+  "40P01", // deadlock_detected
+  "55P03", // lock_not_available
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P03", // cannot_connect_now
+  "25P03", // idle_in_transaction_session_timeout
+  "53300", // too_many_connections
+]);
+
+/** How pup and postgres.js call a connection that is lost or cannot be had. */
+const connectionCodes = new Set([
+  "PUP_CONNECTION_FAILED",
+  "PUP_CONNECTION_LOST",
+  "PUP_COMMIT_UNKNOWN",
+  "PUP_STATEMENT_TIMEOUT",
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "CONNECTION_ENDED",
+  "CONNECT_TIMEOUT",
+]);
+
+// Errors are wrapped a few times, not endlessly; and a cause can lead in a circle.
+const MAX_DEPTH = 10;
+
+/**
+ * True for errors of the database that pass by themselves, also as the cause of another error. What a handler reports of other
+ * systems is not among them: whether those recover, pup cannot know.
+ */
+export function isTransient(error: unknown): boolean {
+  let cause = error;
+  for (let depth = 0; depth < MAX_DEPTH && typeof cause === "object" && cause !== null; depth++) {
+    const { code } = cause as { readonly code?: unknown };
+    if (typeof code === "string" && connectionCodes.has(code)) return true;
+    if (transientStates.has(sqlStateOf(cause) ?? "")) return true;
+    cause = (cause as { readonly cause?: unknown }).cause;
+  }
+  return false;
+}

@@ -1,0 +1,149 @@
+import { type EventStore, systemClock, type WorkerStore } from "@pup/core";
+import { createAcquireCheckpoint } from "./consumers/acquire-checkpoint.ts";
+import { createAdvanceCheckpoints } from "./consumers/advance-checkpoints.ts";
+import { createCreateCheckpoint } from "./consumers/create-checkpoint.ts";
+import { createGreatestCheckpoint } from "./consumers/greatest-checkpoint.ts";
+import { isTransient } from "./consumers/is-transient.ts";
+import { createReadCheckpoints } from "./consumers/read-checkpoints.ts";
+import { createReleaseCheckpoints } from "./consumers/release-checkpoints.ts";
+import { createRunBatch } from "./consumers/run-batch.ts";
+import { createAppendEvents } from "./events/append-events.ts";
+import { toAppendInput } from "./events/append-input.ts";
+import { executeIn, type PgTx } from "./events/caller-transaction.ts";
+import { createFirstPositionSince } from "./events/first-position-since.ts";
+import { createInFlightAppenders } from "./events/in-flight-appenders.ts";
+import { createLatestPosition } from "./events/latest-position.ts";
+import { createMissingPositions } from "./events/missing-positions.ts";
+import { createReadLog } from "./events/read-log.ts";
+import { createReadStream } from "./events/read-stream.ts";
+import { createScanPositions } from "./events/scan-positions.ts";
+import { type Execute, executeWith } from "./execute.ts";
+import { createNotifier } from "./notifier.ts";
+import { APPLICATION_PREFIX, type PgStoreOptions, resolvePgStoreOptions } from "./options.ts";
+import { createCheckSchema, schemaMissing } from "./schema/check-schema.ts";
+import { createSessions } from "./session/create-sessions.ts";
+import type { RunTransaction } from "./session/transaction.ts";
+import type { PgTransaction } from "./session/transaction-facade.ts";
+import { sqlStateOf, UNDEFINED_SCHEMA, UNDEFINED_TABLE } from "./sql-state.ts";
+import { createOpenControlSession, type PgControlSession } from "./workers/open-control-session.ts";
+
+/** All that pup keeps in PostgreSQL, in one object. */
+export interface PgStore<UserTables = unknown> extends EventStore<PgTx>, WorkerStore<PgTransaction<UserTables>> {
+  openControlSession(options?: { readonly signal?: AbortSignal | undefined }): Promise<PgControlSession>;
+  /**
+   * Runs `work` in a transaction of the store's: appends in it with `{ tx }`, effects through `tx.sql` and `tx.db`. Commits
+   * when `work` resolves and no statement has failed.
+   */
+  readonly transaction: RunTransaction<UserTables>;
+  /** Tells workers that there may be new events: after the commit of appends made with `wake: false`. Never throws. */
+  wake(): void;
+  /** Lets what is running finish, then closes every connection of the store. Twice is fine. */
+  close(): Promise<void>;
+}
+
+/**
+ * Creates a store. Nothing is connected before something is asked of it.
+ *
+ * @example
+ * ```ts
+ * const store = createPgStore({ connection: process.env.DATABASE_URL });
+ * await store.append([{ aggregateType: "Order", aggregateId: "order-42", type: "OrderPlaced", payload: { total: 12 } }]);
+ * await store.close();
+ * ```
+ *
+ * @throws {@link InvalidOptionError} when an option has a value that cannot work
+ * @throws {@link InvalidIdentifierError} when PostgreSQL cannot keep the name of a schema, table or channel as it is
+ */
+export function createPgStore<UserTables = unknown>(options: PgStoreOptions): PgStore<UserTables> {
+  const { tables, notify, logger, ...sessionsOptions } = resolvePgStoreOptions(options);
+  const sessions = createSessions<UserTables>({ ...sessionsOptions, logger });
+  const { transaction } = sessions;
+  const execute = explainMissingTables(executeWith(sessions.sql));
+
+  const appendEvents = createAppendEvents(tables);
+  const readStream = createReadStream(tables);
+  const readLog = createReadLog(tables);
+  const latestPosition = createLatestPosition(tables);
+  const scanPositions = createScanPositions(tables);
+  const inFlightAppenders = createInFlightAppenders(tables);
+  const missingPositions = createMissingPositions(tables);
+  const firstPositionSince = createFirstPositionSince(tables);
+  const readCheckpoints = createReadCheckpoints(tables);
+  const greatestCheckpoint = createGreatestCheckpoint(tables);
+  const createCheckpoint = createCreateCheckpoint(tables);
+  const advanceCheckpoints = createAdvanceCheckpoints(tables);
+  const releaseCheckpoints = createReleaseCheckpoints(tables);
+  const checkSchema = createCheckSchema(tables);
+  const notifier =
+    notify &&
+    createNotifier({
+      notify: (payload) => execute("SELECT pg_notify($1::text, $2::text)", [notify.channel, payload]),
+      minIntervalMs: notify.minIntervalMs,
+      clock: systemClock,
+      logger,
+    });
+
+  return {
+    async append(events, { tx, expectedVersion, wake = true } = {}) {
+      const input = toAppendInput(events);
+      if (tx !== undefined) {
+        const channel = wake ? notify?.channel : undefined;
+        return appendEvents(executeIn(tx), { input, expectedVersion, inCallersTransaction: true, channel });
+      }
+      const result = await appendEvents(execute, { input, expectedVersion, inCallersTransaction: false });
+      if (wake && !result.duplicate) notifier?.wake();
+      return result;
+    },
+    readStream: async (aggregate, range, { tx } = {}) =>
+      readStream(tx === undefined ? execute : executeIn(tx), aggregate, range),
+
+    readLog: (request) => readLog(execute, request),
+    latestPosition: () => latestPosition(execute),
+    scanPositions: (after) => scanPositions(execute, after),
+    inFlightAppenders: () => inFlightAppenders(execute),
+    missingPositions: (after, upTo) => missingPositions(execute, after, upTo),
+    firstPositionSince: (time) => firstPositionSince(execute, time),
+
+    readCheckpoints: (consumers) => readCheckpoints(execute, consumers),
+    greatestCheckpoint: () => greatestCheckpoint(execute),
+    createCheckpoint: (consumer, position) => createCheckpoint(execute, consumer, position),
+    acquire: createAcquireCheckpoint({
+      tables,
+      execute,
+      transaction,
+      applicationPrefix: APPLICATION_PREFIX,
+    }),
+    advance: (advances) => advanceCheckpoints(execute, advances),
+    release: (owned) => releaseCheckpoints(execute, owned),
+    runBatch: createRunBatch({ tables, execute, transaction }),
+    isTransient,
+
+    openControlSession: createOpenControlSession({
+      tables,
+      openSession: (settings) => sessions.openSession(settings),
+      channel: notify?.channel,
+      applicationPrefix: APPLICATION_PREFIX,
+    }),
+
+    checkSchema: () => checkSchema(execute),
+    transaction,
+    wake: () => notifier?.wake(),
+    async close() {
+      await notifier?.close();
+      await sessions.close();
+    },
+  };
+}
+
+/** Whoever forgot the migrations learns what to do, wherever it shows first. */
+function explainMissingTables(execute: Execute): Execute {
+  return async (text, values) => {
+    try {
+      return await execute(text, values);
+    } catch (error) {
+      const state = sqlStateOf(error);
+      if (state !== UNDEFINED_TABLE && state !== UNDEFINED_SCHEMA) throw error;
+      throw schemaMissing("Expected pup's tables, but one that is needed is not there.", { cause: error });
+    }
+  };
+}

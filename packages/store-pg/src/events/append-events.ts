@@ -1,0 +1,170 @@
+import {
+  type AppendResult,
+  ConcurrencyConflictError,
+  DuplicateEventIdError,
+  type ExpectedVersion,
+  type RecordedEvent,
+  resolveExpectedVersion,
+} from "@pup/core";
+import type { Execute, SqlValue } from "../execute.ts";
+import type { Tables } from "../schema/tables.ts";
+import { sqlStateOf, UNIQUE_VIOLATION } from "../sql-state.ts";
+import { translateAppendError } from "./append-error.ts";
+import type { AppendInput } from "./append-input.ts";
+import {
+  appendText,
+  type GivenIdRow,
+  givenIdsText,
+  type HeadRule,
+  lockExistingHeadText,
+  lockHeadText,
+  type PlaceRow,
+} from "./append-statements.ts";
+import { bucketOf } from "./bucket.ts";
+import { toDate } from "./recorded-event.ts";
+
+/** How one append is carried out. */
+export interface AppendRequest {
+  readonly input: AppendInput;
+  readonly expectedVersion?: ExpectedVersion | undefined;
+  /** True where no error may occur: it would take everything else that the caller's transaction has done with it. */
+  readonly inCallersTransaction: boolean;
+  /** Channel to notify in the same transaction; undefined to leave that. */
+  readonly channel?: string | undefined;
+}
+
+/** Appends through `execute`. */
+export type AppendEvents = (execute: Execute, request: AppendRequest) => Promise<AppendResult>;
+
+/** Why an append did not go through. */
+type Explanation =
+  | { readonly kind: "repetition"; readonly result: AppendResult }
+  | { readonly kind: "refusal"; readonly error: Error }
+  /** Nothing stands in the way any more: another attempt may succeed. */
+  | { readonly kind: "passed"; readonly error: Error };
+
+/** Between two looks the aggregate can reach the very version that was expected. More often than this it is chance no more. */
+const MAX_ATTEMPTS = 5;
+
+/** Makes the append of a store. */
+export function createAppendEvents(tables: Tables): AppendEvents {
+  const textOf = createTexts(tables);
+  const lockHead = lockHeadText(tables);
+  const lockExistingHead = lockExistingHeadText(tables);
+  const givenIds = givenIdsText(tables);
+
+  function insert(execute: Execute, rule: HeadRule, { input, channel }: AppendRequest, expected: number | null) {
+    const { aggregate, ids, json } = input;
+    const values: SqlValue[] = [aggregate.aggregateType, aggregate.aggregateId, ids.length, bucketOf(aggregate), json];
+    if (rule === "exact") values.push(expected);
+    if (channel !== undefined) values.push(channel);
+    return execute<PlaceRow>(textOf(rule, channel !== undefined), values);
+  }
+
+  /** One statement. Ids that are taken are an error of the database, to be explained afterwards. */
+  function appendAtOnce(execute: Execute, request: AppendRequest, expected: number | null) {
+    return insert(execute, expected === null ? "any" : expected === 0 ? "no-stream" : "exact", request, expected);
+  }
+
+  /**
+   * Locks the head, then looks at the ids in a statement that sees all that the lock has waited for, and inserts if none is
+   * taken. After each statement the transaction could go on with something else, or commit: nothing is half done.
+   */
+  async function appendLocked(execute: Execute, request: AppendRequest, expected: number | null) {
+    const { aggregateType, aggregateId } = request.input.aggregate;
+    const lock = expected === null || expected === 0 ? lockHead : lockExistingHead;
+    const [head] = await execute<{ version: number }>(lock, [aggregateType, aggregateId]);
+    if (!head || (expected !== null && Number(head.version) !== expected)) return [];
+    return insert(execute, "locked", request, expected);
+  }
+
+  async function explain(execute: Execute, { input, expectedVersion = "any" }: AppendRequest, expected: number | null) {
+    const { aggregate, ids } = input;
+    const values = [aggregate.aggregateType, aggregate.aggregateId, JSON.stringify(ids)];
+    const given = await execute<GivenIdRow>(givenIds, values);
+    const taken = given.filter(isTaken);
+    const actual = Number(given[0]?.actual ?? 0);
+    const error =
+      taken.length > 0
+        ? new DuplicateEventIdError(taken.map(({ id }) => id))
+        : new ConcurrencyConflictError(aggregate, expectedVersion, actual);
+
+    if (isRepetition(given, taken)) return { kind: "repetition", result: toResult(input, taken, true) } as const;
+    const isRefusal = taken.length > 0 || (expected !== null && expected !== actual);
+    return { kind: isRefusal ? "refusal" : "passed", error } as const satisfies Explanation;
+  }
+
+  return async (execute, request) => {
+    const { input, inCallersTransaction } = request;
+    const expected = resolveExpectedVersion(request.expectedVersion);
+    const append = inCallersTransaction && input.hasGivenIds ? appendLocked : appendAtOnce;
+    for (let attempt = 1; ; attempt++) {
+      let failure: unknown;
+      try {
+        const places = await append(execute, request, expected);
+        if (places.length > 0) return toResult(input, places, false);
+      } catch (error) {
+        // In the caller's transaction nothing more can be asked after an error.
+        if (inCallersTransaction || sqlStateOf(error) !== UNIQUE_VIOLATION) throw translateAppendError(error);
+        failure = error;
+      }
+      const explanation = await explain(execute, request, expected);
+      if (explanation.kind === "repetition") return explanation.result;
+      if (explanation.kind === "refusal") throw explanation.error;
+      if (attempt === MAX_ATTEMPTS) throw failure ?? explanation.error;
+    }
+  };
+}
+
+/** The statements by rule, with and without a notification. */
+function createTexts(tables: Tables): (rule: HeadRule, notifies: boolean) => string {
+  const textsOf = (rule: HeadRule) =>
+    [appendText(tables, rule), appendText(tables, rule, rule === "exact" ? 7 : 6)] as const;
+  const texts = {
+    any: textsOf("any"),
+    "no-stream": textsOf("no-stream"),
+    exact: textsOf("exact"),
+    locked: textsOf("locked"),
+  };
+  return (rule, notifies) => texts[rule][notifies ? 1 : 0];
+}
+
+type TakenIdRow = GivenIdRow & PlaceRow;
+
+function isTaken(row: GivenIdRow): row is TakenIdRow {
+  return row.position !== null;
+}
+
+/** All ids are there, in this aggregate, in this order, with nothing in between. */
+function isRepetition(given: readonly GivenIdRow[], taken: readonly TakenIdRow[]): boolean {
+  return (
+    taken.length === given.length &&
+    taken.every(({ own, version }, index) => own === true && Number(version) === Number(taken[0]?.version) + index)
+  );
+}
+
+function toResult(
+  { aggregate, events, ids }: AppendInput,
+  places: readonly PlaceRow[],
+  duplicate: boolean,
+): AppendResult {
+  const fromVersion = Number(places[0]?.version) - 1;
+  const recorded = events.map((event, index): RecordedEvent => {
+    const { position, version, createdat } = places[index] as PlaceRow;
+    return {
+      ...aggregate,
+      globalPosition: BigInt(position),
+      aggregateVersion: Number(version),
+      id: ids[index] as string,
+      type: event.type,
+      version: event.version ?? 1,
+      payload: event.payload,
+      metadata: event.metadata ?? null,
+      traceId: event.traceId ?? null,
+      correlationId: event.correlationId ?? null,
+      causationId: event.causationId ?? null,
+      createdAt: toDate(createdat),
+    };
+  });
+  return { events: recorded, fromVersion, toVersion: fromVersion + events.length, duplicate };
+}

@@ -1,0 +1,42 @@
+import type { EventScope, LogPage, ReadLogRequest } from "@pup/core";
+import type { Execute } from "../execute.ts";
+import type { Tables } from "../schema/tables.ts";
+import { buildPageQuery, type PageQuery } from "./page-query.ts";
+import { type EventRow, toRecordedEvent } from "./recorded-event.ts";
+
+/** Reads a page of the log through `execute`. */
+export type ReadLog = (execute: Execute, request: ReadLogRequest) => Promise<LogPage>;
+
+/** One for each scope that is read. Consumers are few; this is for programs that read by ever new scopes. */
+const MAX_KEPT_QUERIES = 1_000;
+
+/** Makes the page reader of a store. */
+export function createReadLog(tables: Tables): ReadLog {
+  const queries = new Map<string, PageQuery>();
+
+  function queryFor({ aggregateTypes, eventTypes }: EventScope): PageQuery {
+    const key = JSON.stringify([aggregateTypes, eventTypes]);
+    const kept = queries.get(key);
+    if (kept) return kept;
+    if (queries.size === MAX_KEPT_QUERIES) queries.clear();
+    const built = buildPageQuery(tables, { aggregateTypes, eventTypes });
+    queries.set(key, built);
+    return built;
+  }
+
+  return async (execute, request) => {
+    const { upTo, limit, scope = {} } = request;
+    const { text, valuesFor } = queryFor(scope);
+    const rows = await execute<PageRow>(text, valuesFor(request));
+    const events = rows.filter(fits).map(toRecordedEvent);
+    const isCut = events.length === limit || events.length < rows.length;
+    return { events, through: isCut ? (events.at(-1)?.globalPosition ?? upTo) : upTo };
+  };
+}
+
+/** An event, or the first one that did not fit into the page any more, without its payload. */
+type PageRow = Omit<EventRow, "payload"> & { readonly payload: string | null };
+
+function fits(row: PageRow): row is EventRow {
+  return row.payload !== null;
+}

@@ -1,0 +1,140 @@
+import { checkInteger, checkName, InvalidOptionError, type Logger, silentLogger } from "@pup/core";
+import type { KyselyPlugin } from "kysely";
+import { checkIdentifier } from "./schema/identifier.ts";
+import { resolveTables, type SchemaOptions, type Tables } from "./schema/tables.ts";
+import type { ClientFactory, ConnectionOptions } from "./session/client.ts";
+
+/** How a store tells workers that there may be new events. */
+export interface NotifyOptions {
+  /** Channel, the same as the notify dispatcher's. */
+  readonly channel: string;
+  /**
+   * Least time between two notifications after commits of the store's own, in milliseconds. Each notification takes a lock
+   * that all commits of the server share: 1 costs throughput under load, more costs latency.
+   *
+   * @defaultValue `5`
+   */
+  readonly minIntervalMs?: number | undefined;
+}
+
+/** What {@link createPgStore} is given. */
+export interface PgStoreOptions extends SchemaOptions {
+  /**
+   * How to reach the server: connection string, options of postgres.js (with the password as value or function), or a factory
+   * of its clients, which has to spread what it is given last: `(overrides) => postgres(url, { ...mine, ...overrides })`.
+   */
+  readonly connection: ConnectionOptions | ClientFactory;
+
+  /**
+   * Most connections of the store's pool, at least 2: half of them for transactions, so many batches can run at once, the
+   * rest for single statements. A worker's control session comes on top.
+   *
+   * @defaultValue `10`
+   */
+  readonly max?: number | undefined;
+
+  /** How many of them are for transactions. More for many consumers with slow handlers. @defaultValue half of `max` */
+  readonly maxTransactions?: number | undefined;
+
+  /**
+   * Whether the server keeps statements prepared. Say `false` behind a pooler that does not support it.
+   *
+   * @defaultValue what `connection` says, else `true`
+   */
+  readonly prepare?: boolean | undefined;
+
+  /** Tells workers of new events through `NOTIFY`. Needed for the notify dispatcher alone. @defaultValue off */
+  readonly notify?: NotifyOptions | undefined;
+
+  /** What the server's views show, behind `pup`: 1 to 59 bytes. @defaultValue nothing */
+  readonly applicationName?: string | undefined;
+
+  /** Time for one single statement, in milliseconds. @defaultValue `30_000` */
+  readonly statementTimeoutMs?: number | undefined;
+
+  /** Plugins of the Kysely that handlers are given as `tx.db`. @defaultValue none */
+  readonly plugins?: readonly KyselyPlugin[] | undefined;
+
+  /** @defaultValue silent */
+  readonly logger?: Logger | undefined;
+}
+
+export const pgStoreDefaults = {
+  max: 10,
+  minIntervalMs: 5,
+  statementTimeoutMs: 30_000,
+  plugins: [],
+  logger: silentLogger,
+} as const;
+
+/** How names of pup's sessions begin in the server's views. */
+export const APPLICATION_PREFIX = "pup";
+
+/** Options that were checked, complete. */
+export interface ResolvedPgStoreOptions {
+  readonly connection: ConnectionOptions | ClientFactory;
+  readonly tables: Tables;
+  readonly maxTransactions: number;
+  readonly maxStatements: number;
+  readonly prepare: boolean | undefined;
+  readonly notify: Required<NotifyOptions> | undefined;
+  readonly applicationName: string;
+  readonly statementTimeoutMs: number;
+  readonly plugins: readonly KyselyPlugin[];
+  readonly logger: Logger;
+}
+
+/**
+ * Fills in what was left out.
+ *
+ * @throws {@link InvalidOptionError} when a value cannot work
+ * @throws {@link InvalidIdentifierError} when PostgreSQL cannot keep a name as it is
+ */
+export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreOptions {
+  const {
+    connection,
+    max = pgStoreDefaults.max,
+    prepare,
+    notify,
+    applicationName,
+    statementTimeoutMs = pgStoreDefaults.statementTimeoutMs,
+    plugins = pgStoreDefaults.plugins,
+    logger = pgStoreDefaults.logger,
+  } = options;
+  if (typeof connection !== "string" && typeof connection !== "function" && !isObject(connection)) {
+    throw new InvalidOptionError(
+      "Expected `connection` to be a connection string, options of postgres.js or a function that makes its clients, " +
+        `got ${connection === null ? "null" : typeof connection}.`,
+    );
+  }
+  checkInteger("max", max, { min: 2, max: 10_000 });
+  const maxTransactions = checkInteger("maxTransactions", options.maxTransactions ?? Math.floor(max / 2), {
+    max: max - 1,
+  });
+  return {
+    connection,
+    tables: resolveTables(options),
+    maxTransactions,
+    maxStatements: max - maxTransactions,
+    prepare,
+    notify: notify && resolveNotify(notify),
+    applicationName:
+      applicationName === undefined
+        ? APPLICATION_PREFIX
+        : `${APPLICATION_PREFIX} ${checkName("applicationName", applicationName, 59)}`,
+    statementTimeoutMs: checkInteger("statementTimeoutMs", statementTimeoutMs),
+    plugins,
+    logger,
+  };
+}
+
+function resolveNotify({ channel, minIntervalMs = pgStoreDefaults.minIntervalMs }: NotifyOptions) {
+  return {
+    channel: checkIdentifier("notify.channel", channel),
+    minIntervalMs: checkInteger("notify.minIntervalMs", minIntervalMs, { max: 60_000 }),
+  };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}

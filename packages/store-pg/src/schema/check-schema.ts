@@ -1,0 +1,32 @@
+import { SchemaMissingError } from "@pup/core";
+import type { Execute } from "../execute.ts";
+import { readAppliedVersions } from "./applied-migrations.ts";
+import { readMigrations } from "./migration-files.ts";
+import type { Tables } from "./tables.ts";
+
+/** Checks that the tables are there and of a version that this release works with. */
+export type CheckSchema = (execute: Execute) => Promise<void>;
+
+export function createCheckSchema(tables: Tables): CheckSchema {
+  return async (execute) => {
+    const migrations = await readMigrations();
+    const versions = await readAppliedVersions(execute, tables, migrations);
+    if (!versions) throw schemaMissing(`Expected pup's tables in schema ${JSON.stringify(tables.schema)}, found none.`);
+    const missing = migrations.filter(({ version }) => !versions.has(version)).map(({ name }) => name);
+    if (missing.length > 0) {
+      throw schemaMissing(
+        `Expected the tables in schema ${JSON.stringify(tables.schema)} to be up to date, but ${missing.join(" and ")} ` +
+          `${missing.length === 1 ? "was" : "were"} not applied.`,
+      );
+    }
+  };
+}
+
+/** Says what is wrong, and what to do about it. */
+export function schemaMissing(what: string, options?: ErrorOptions): SchemaMissingError {
+  return new SchemaMissingError(
+    `${what} Call \`migrate({ connection, schema, tables })\` of @pup/store-pg before, with the names that the store has, ` +
+      "or apply the files in its folder `migrations`.",
+    options,
+  );
+}

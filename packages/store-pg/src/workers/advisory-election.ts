@@ -1,0 +1,141 @@
+import type { LeaderElection, Leadership } from "@pup/core";
+import type { Execute } from "../execute.ts";
+import { fleetKey, LEADER_LOCK_CLASS } from "../schema/lock-keys.ts";
+import type { Tables } from "../schema/tables.ts";
+import type { Leader } from "./assign-consumers.ts";
+import { leaseTexts } from "./leader-lease.ts";
+
+/** An election, and who leads through it. */
+export interface ElectionDriver extends LeaderElection {
+  /** As whom this session led last; null before it ever did. Whether it still does only the database knows. */
+  readonly leader: Leader | null;
+}
+
+/** What an election needs of the session that it takes place on. */
+export interface ElectionContext {
+  readonly tables: Tables;
+  /** Runs statements on the session, always the same one. */
+  readonly execute: Execute;
+  /** The session's process, as it said when it was opened. */
+  readonly pid: number;
+  /** Aborted when the session is lost. */
+  readonly lost: AbortSignal;
+  /** Under what name to lead: the worker's id. */
+  readonly ownerId: () => string;
+  /** Silence after which a leader counts as dead, in milliseconds; null while unknown. */
+  readonly heartbeatTimeoutMs: () => number | null;
+  /** How names of pup's sessions begin: no other is ever ended. */
+  readonly applicationPrefix: string;
+}
+
+/**
+ * Makes the session that holds one advisory lock the leader.
+ *
+ * The server frees the lock when the session ends, and nobody tells: so each tick asks whether this very backend still holds
+ * it. The lock decides who may begin a term, the term decides whose assignments are written.
+ */
+export function createAdvisoryElection(context: ElectionContext): ElectionDriver {
+  const { execute, pid, lost } = context;
+  const texts = createTexts(context.tables);
+  let leader: Leader | null = null;
+  let leads = false;
+  /** The session may hold the lock. Locks count, so it is never asked for while this is true. */
+  let mayHoldLock = false;
+  let suspect: { readonly pid: number; readonly term: string } | null = null;
+  let ticking: Promise<Leadership | null> | null = null;
+
+  async function prove(): Promise<Leadership | null> {
+    if (!leader) return null;
+    const [row] = await execute<{ proven: boolean }>(texts.prove, [leader.ownerId, String(leader.term), pid]);
+    return row?.proven ? { term: leader.term } : null;
+  }
+
+  async function stand(): Promise<Leadership | null> {
+    const timeoutMs = context.heartbeatTimeoutMs();
+    const [attempt] = await execute<{ locked: boolean; silent: string | null }>(texts.stand, [timeoutMs]);
+    if (!attempt?.locked) {
+      if (attempt && attempt.silent !== null && timeoutMs !== null) await depose(timeoutMs);
+      else suspect = null;
+      return null;
+    }
+    mayHoldLock = true;
+    suspect = null;
+    const ownerId = context.ownerId();
+    const [raised] = await execute<{ term: string }>(texts.raiseTerm, [ownerId]);
+    leader = { ownerId, term: Number(raised?.term) };
+    return prove();
+  }
+
+  /**
+   * Ends the session of a leader that holds the lock and does not report any more: frozen, or behind a dead line. Not before it
+   * is seen twice: one that has just been elected takes a moment to put its name into the row.
+   */
+  async function depose(timeoutMs: number): Promise<void> {
+    const [found] = await execute<{ pid: number; term: string }>(texts.depose, [
+      timeoutMs,
+      suspect?.pid ?? null,
+      suspect?.term ?? null,
+      context.applicationPrefix,
+    ]);
+    suspect = found ?? null;
+  }
+
+  async function stepDown(): Promise<void> {
+    leads = false;
+    await execute(texts.unlock);
+    mayHoldLock = false;
+  }
+
+  async function tick(): Promise<Leadership | null> {
+    try {
+      const leadership = leads ? await prove() : mayHoldLock ? null : await stand();
+      leads = leadership !== null;
+      if (!leads && mayHoldLock) await stepDown();
+      return leadership;
+    } catch (error) {
+      leads = false;
+      if (lost.aborted) throw error;
+      // Whatever went wrong: who is not sure does not lead.
+      if (mayHoldLock) await stepDown();
+      return null;
+    }
+  }
+
+  return {
+    get leader() {
+      return leader;
+    },
+    tick() {
+      ticking ??= tick().finally(() => {
+        ticking = null;
+      });
+      return ticking;
+    },
+    async resign() {
+      await ticking?.catch(() => undefined);
+      if (leads && leader) await execute(texts.vacate, [leader.ownerId, String(leader.term)]);
+      await stepDown();
+    },
+  };
+}
+
+function createTexts(tables: Tables) {
+  const { raiseTerm, vacate, isHeld, silentTerm } = leaseTexts(tables);
+  const key = fleetKey(tables);
+  const isLeaderLock = `lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
+    AND lock.classid = ${LEADER_LOCK_CLASS}::oid AND lock.objid = ${key >>> 0}::oid
+    AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  const isHeldHere = `EXISTS (SELECT FROM pg_locks AS lock WHERE ${isLeaderLock} AND lock.pid = pg_backend_pid())`;
+  return {
+    raiseTerm,
+    vacate,
+    stand: `SELECT pg_try_advisory_lock(${LEADER_LOCK_CLASS}, ${key}) AS locked, (${silentTerm}) AS silent`,
+    prove: `SELECT pg_backend_pid() = $3::integer AND ${isHeldHere} AND ${isHeld} AS proven`,
+    unlock: `SELECT CASE WHEN ${isHeldHere} THEN pg_advisory_unlock(${LEADER_LOCK_CLASS}, ${key}) END AS unlocked`,
+    depose: `
+SELECT lock.pid, silent.term,
+  CASE WHEN lock.pid = $2::integer AND silent.term = $3::text THEN pg_terminate_backend(lock.pid) END AS ended
+FROM (${silentTerm}) AS silent, pg_locks AS lock JOIN pg_stat_activity AS session ON session.pid = lock.pid
+WHERE ${isLeaderLock} AND session.usename = current_user AND starts_with(session.application_name, $4::text)`,
+  };
+}

@@ -1,0 +1,38 @@
+import type { WorkerView } from "@pup/core";
+import type { Execute } from "../execute.ts";
+import type { Tables } from "../schema/tables.ts";
+
+/** Learns what a worker is to run, and with `beat` reports it alive; null when it is not registered. */
+export type SyncWorker = (
+  execute: Execute,
+  request: { readonly workerId: string; readonly beat: boolean; readonly heartbeatTimeoutMs: number },
+) => Promise<WorkerView | null>;
+
+interface ViewRow {
+  readonly registered: boolean;
+  readonly assigned: string;
+  readonly live: number;
+}
+
+export function createSyncWorker({ workerNodes, consumerAssignments }: Tables): SyncWorker {
+  const text = `
+WITH beat AS (
+  UPDATE ${workerNodes} SET heartbeat_at = now(), updated_at = now() WHERE worker_id = $1::text::uuid AND $2::boolean
+)
+SELECT
+  EXISTS (SELECT FROM ${workerNodes} WHERE worker_id = $1::text::uuid) AS registered,
+  (
+    SELECT coalesce(jsonb_agg(consumer_name), '[]')
+    FROM ${consumerAssignments} WHERE worker_id = $1::text::uuid
+  )::text AS assigned,
+  (
+    SELECT count(*) FROM ${workerNodes}
+    WHERE worker_id = $1::text::uuid OR heartbeat_at >= now() - $3::double precision * interval '1 millisecond'
+  )::integer AS live`;
+
+  return async (execute, { workerId, beat, heartbeatTimeoutMs }) => {
+    const [row] = await execute<ViewRow>(text, [workerId, beat, heartbeatTimeoutMs]);
+    if (!row?.registered) return null;
+    return { assigned: JSON.parse(row.assigned), liveWorkers: row.live };
+  };
+}
