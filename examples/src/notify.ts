@@ -7,10 +7,11 @@ import { createPgStore, migrate } from "@pup/store-pg";
 const connection = process.env.DATABASE_URL ?? "postgres://localhost/postgres";
 await migrate({ connection });
 
-// Whoever appends has to notify, and on the channel to which the workers listen.
-const store = createPgStore({ connection, notify: {} });
-// LISTEN needs a session of its own: past PgBouncer, if there is one.
-const dispatcher = createNotifyDispatcher({ connection });
+// The store notifies on the channel on which the dispatcher listens. That needs a session of its own: past PgBouncer, if
+// there is one.
+const channel = "shop_events";
+const store = createPgStore({ connection, notify: { channel } });
+const dispatcher = createNotifyDispatcher({ connection, channel });
 
 const latency = defineConsumer({
   name: "latency.v1",

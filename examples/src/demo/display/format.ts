@@ -14,3 +14,9 @@ export function formatSeconds(milliseconds: number): string {
 export function formatProducer({ appended, appendedPerSecond, rolledBack }: Status): string {
   return `${formatCount(appended)} events appended (${formatCount(appendedPerSecond)}/s), ${formatCount(rolledBack)} rolled back`;
 }
+
+/** Why consumers may be behind although they have nothing to do; empty when there is no reason. */
+export function formatOpenAppend({ openAppendMs }: Status): string {
+  if (openAppendMs < 50) return "";
+  return `; a slow commit (${(openAppendMs / 1_000).toFixed(1)} s) holds up what lies behind it`;
+}

@@ -12,6 +12,9 @@ export function createLiveDisplay(stream: NodeJS.WriteStream): Display {
   return {
     tell: (text) => live.persist(stamp(text)),
     show: (status) => live(stamp(renderTable(status))),
-    close: () => live.done(),
+    close() {
+      live.clear();
+      live.done();
+    },
   };
 }

@@ -1,4 +1,4 @@
-import { formatProducer } from "./format.ts";
+import { formatOpenAppend, formatProducer } from "./format.ts";
 import type { ConsumerStatus, Status } from "./status.ts";
 
 /** Writes how things stand as one line. */
@@ -7,7 +7,7 @@ export function renderLine(status: Status): string {
     .filter(({ state }) => state === "running" || state === "stopping")
     .map(({ name, leads, consumers }) => `${name}${leads ? "★" : ""}: ${listConsumers(consumers)}`);
   const unowned = status.unowned.length > 0 ? [`waiting: ${listConsumers(status.unowned)}`] : [];
-  return [formatProducer(status), ...workers, ...unowned].join(" | ");
+  return [formatProducer(status) + formatOpenAppend(status), ...workers, ...unowned].join(" | ");
 }
 
 function listConsumers(consumers: readonly ConsumerStatus[]): string {

@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 import pc from "picocolors";
-import { formatCount, formatProducer } from "./format.ts";
+import { formatCount, formatOpenAppend, formatProducer } from "./format.ts";
 import type { ConsumerStatus, Status, WorkerStatus } from "./status.ts";
 
 const rightAligned = ["left", "left", "left", "right", "right"] as const;
@@ -16,7 +16,8 @@ export function renderTable(status: Status): string {
   for (const worker of status.workers) table.push(workerRow(worker));
   if (status.unowned.length > 0) table.push(["", pc.yellow("waiting"), ...consumerCells(status.unowned)]);
 
-  return [formatProducer(status), table.toString(), `${pc.yellow("★")} leads   ${pc.bold(status.doing)}`].join("\n");
+  const footer = `${pc.yellow("★")} leads   ${pc.bold(status.doing)}${formatOpenAppend(status)}`;
+  return [formatProducer(status), table.toString(), footer].join("\n");
 }
 
 function workerRow({ name, pid, state, leads, consumers }: WorkerStatus): string[] {

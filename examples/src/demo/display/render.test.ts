@@ -23,6 +23,7 @@ const status: Status = {
   appended: 12_345,
   appendedPerSecond: 420,
   rolledBack: 1_800,
+  openAppendMs: 440,
 };
 
 describe("The live table", () => {
@@ -37,7 +38,7 @@ describe("The live table", () => {
       "│ worker 2   │ killed   │           │        │          │",
       "│            │ waiting  │ Orders    │      7 │        0 │",
       "└────────────┴──────────┴───────────┴────────┴──────────┘",
-      "★ leads   others take over",
+      "★ leads   others take over; a slow commit (0.4 s) holds up what lies behind it",
     ]);
   });
 });
@@ -45,7 +46,7 @@ describe("The live table", () => {
 describe("The plain line", () => {
   it("says the same, without workers that are gone", () => {
     expect(renderLine(status)).toBe(
-      "12,345 events appended (420/s), 1,800 rolled back | worker 1★: Billing, Email (1250 behind) | waiting: Orders (7 behind)",
+      "12,345 events appended (420/s), 1,800 rolled back; a slow commit (0.4 s) holds up what lies behind it | worker 1★: Billing, Email (1250 behind) | waiting: Orders (7 behind)",
     );
   });
 });

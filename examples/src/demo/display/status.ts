@@ -28,6 +28,8 @@ export interface Status {
   readonly appendedPerSecond: number;
   /** Events that were appended and then rolled back. */
   readonly rolledBack: number;
+  /** For how long an append has been waiting for its commit, in milliseconds; 0 if none has. */
+  readonly openAppendMs: number;
 }
 
 /** Where people see what happens. */

@@ -1,3 +1,9 @@
+/** On which the producer notifies, and to which the workers listen. */
+export const notifyChannel = "shop_events";
+
+/** Application name of the producer's sessions. */
+export const producerName = "producer";
+
 /** What the demo tells a process that it starts. */
 export interface ChildSettings {
   readonly databaseUrl: string;

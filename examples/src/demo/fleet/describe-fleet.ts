@@ -7,7 +7,7 @@ import type { Producer } from "./producer.ts";
 export function describeFleet(
   fleet: Fleet,
   producer: Producer,
-  { leaderId, consumers }: Observation,
+  { leaderId, consumers, openAppendMs }: Observation,
   doing: string,
 ): Status {
   const isLive = (workerId: string | null) =>
@@ -30,5 +30,6 @@ export function describeFleet(
     appended: producer.appended.total,
     appendedPerSecond: producer.appended.perSecond(),
     rolledBack: producer.account.rolledBack.size,
+    openAppendMs,
   };
 }

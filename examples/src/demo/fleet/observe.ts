@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import { producerName } from "./child-side.ts";
 
 /** A consumer as the database knows it. */
 interface ConsumerObservation {
@@ -14,11 +15,13 @@ interface ConsumerObservation {
 export interface Observation {
   readonly leaderId: string | null;
   readonly consumers: readonly ConsumerObservation[];
+  /** For how long the producer's oldest transaction has been idle before its commit, in milliseconds; 0 if there is none. */
+  readonly openAppendMs: number;
 }
 
 /** Looks once. */
 export async function observe(sql: Sql): Promise<Observation> {
-  const [consumers, [lease]] = await Promise.all([
+  const [consumers, [state]] = await Promise.all([
     sql<ConsumerObservation[]>`
       select
         consumer_name as consumer,
@@ -27,7 +30,13 @@ export async function observe(sql: Sql): Promise<Observation> {
         greatest((select max(global_position) from events) - last_position, 0)::integer as lag
       from consumer_checkpoints
       order by consumer_name`,
-    sql<{ owner_id: string | null }[]>`select owner_id from leader_lease`,
+    sql<[{ leaderId: string | null; openAppendMs: number }]>`
+      select
+        (select owner_id from leader_lease) as "leaderId",
+        coalesce((
+          select max(extract(epoch from clock_timestamp() - state_change) * 1000) from pg_stat_activity
+          where application_name = ${`pup ${producerName}`} and state = 'idle in transaction'
+        ), 0)::integer as "openAppendMs"`,
   ]);
-  return { leaderId: lease?.owner_id ?? null, consumers };
+  return { ...state, consumers };
 }

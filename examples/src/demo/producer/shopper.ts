@@ -12,14 +12,15 @@ export interface ShopperOptions {
   readonly store: PgStore<ShopTables>;
   readonly floor: ShopFloor;
   readonly ledger: Ledger;
+  /** Keeps transactions open for a while, with rests in between, so that what was appended later commits first. */
+  readonly slow: boolean;
   readonly signal: AbortSignal;
 }
 
 const rollbackRate = 0.15;
-const slowRate = 0.03;
 
 /** Does one thing after the other in the shop until told to stop. Finishes what it is at. */
-export async function runShopper({ store, floor, ledger, signal }: ShopperOptions): Promise<void> {
+export async function runShopper({ store, floor, ledger, slow, signal }: ShopperOptions): Promise<void> {
   while (!signal.aborted) {
     const decisions = await floor.think();
     if (decisions === null) continue;
@@ -30,15 +31,20 @@ export async function runShopper({ store, floor, ledger, signal }: ShopperOption
       if (!isPupError(error) || error.code !== "PUP_CONCURRENCY_CONFLICT") throw error;
       ledger.conflict();
     }
-    await sleep(randomInt(5, 30));
+    await rest();
+  }
+
+  async function rest(): Promise<void> {
+    const ms = slow ? randomInt(500, 2_500) : randomInt(5, 30);
+    // Told to stop, it stops: the rest is cut short.
+    await sleep(ms, undefined, { signal }).catch(() => undefined);
   }
 
   async function act(decisions: readonly Decision[]): Promise<void> {
     const rollBack = chance(rollbackRate);
-    const slowly = chance(slowRate);
     const [only, ...others] = decisions;
     if (only === undefined) return;
-    if (rollBack || slowly || others.length > 0) return appendTogether(decisions, { rollBack, slowly });
+    if (rollBack || slow || others.length > 0) return appendTogether(decisions, rollBack);
 
     const { events } = await store.append(only.events, { expectedVersion: only.expectedVersion });
     ledger.acknowledged(events);
@@ -46,10 +52,7 @@ export async function runShopper({ store, floor, ledger, signal }: ShopperOption
   }
 
   /** Appends in a transaction of our own: all of it or nothing. */
-  async function appendTogether(
-    decisions: readonly Decision[],
-    { rollBack, slowly }: { rollBack: boolean; slowly: boolean },
-  ): Promise<void> {
+  async function appendTogether(decisions: readonly Decision[], rollBack: boolean): Promise<void> {
     const appended: { readonly id: string }[] = [];
     try {
       await store.transaction(async (tx) => {
@@ -57,7 +60,7 @@ export async function runShopper({ store, floor, ledger, signal }: ShopperOption
           appended.push(...(await store.append(events, { expectedVersion, tx })).events);
         }
         // Positions are drawn by now: whoever appends meanwhile draws higher ones, and commits first.
-        if (slowly) await sleep(randomInt(100, 800));
+        if (slow) await sleep(randomInt(100, 800));
         if (rollBack) throw new ChangedMind();
       });
     } catch (error) {

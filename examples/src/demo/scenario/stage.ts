@@ -42,10 +42,12 @@ export async function lookUntil(
   }
 }
 
+/** Whether every consumer runs somewhere. */
+export function allRun({ consumers }: Stage, seen: Observation): boolean {
+  return seen.consumers.filter(({ workerId }) => workerId !== null).length === consumers.length;
+}
+
 /** Waits until every consumer runs somewhere. */
 export function untilAllRun(stage: Stage): Promise<Observation> {
-  return lookUntil(stage, "every consumer to run in some worker", ({ consumers }) => {
-    const running = consumers.filter(({ workerId }) => workerId !== null);
-    return running.length === stage.consumers.length;
-  });
+  return lookUntil(stage, "every consumer to run in some worker", (seen) => allRun(stage, seen));
 }

@@ -2,7 +2,7 @@ import { DemoFailure } from "../demo-failure.ts";
 import type { Fleet, FleetWorker } from "../fleet/fleet.ts";
 import { measureFailover } from "../fleet/measure-failover.ts";
 import { chooseWorkerToKill, chooseWorkerToStop } from "./choose-victims.ts";
-import { lookUntil, type Stage, untilAllRun } from "./stage.ts";
+import { allRun, lookUntil, type Stage, untilAllRun } from "./stage.ts";
 
 // Without the lock that a process loses when it dies, it is its silence that tells, after 30 s.
 const failoverLimitMs = 45_000;
@@ -20,8 +20,10 @@ export async function startWorkers(stage: Stage, count: number): Promise<void> {
 export async function addWorker(stage: Stage): Promise<void> {
   stage.doing("one more worker joins");
   const { child, workerId } = await stage.fleet.add();
-  const { consumers } = await lookUntil(stage, "the worker that joined to run a consumer", (seen) =>
-    seen.consumers.some((consumer) => consumer.workerId === workerId),
+  const { consumers } = await lookUntil(
+    stage,
+    "the worker that joined to run a consumer",
+    (seen) => allRun(stage, seen) && seen.consumers.some((consumer) => consumer.workerId === workerId),
   );
   const names = consumers.filter((consumer) => consumer.workerId === workerId).map(({ consumer }) => consumer);
   stage.tell(`${child.name} joined, and runs ${names.join(", ")}`);
@@ -52,15 +54,15 @@ export async function killWorker(stage: Stage): Promise<number> {
   stage.doing(`${child.name} is killed`);
   const killedAt = performance.now();
   await child.kill();
-  stage.tell(`${child.name} was killed (SIGKILL); it ran ${names}${leaderId === workerId ? ", and led" : ""}`);
+  stage.tell(`${child.name} was killed (SIGKILL): it ran ${names}${leaderId === workerId ? ", and led" : ""}`);
   stage.doing(`others take over from ${child.name}`);
-  const failoverMs = await measureFailover(stage.sql, orphans, {
+  const { takenOverMs, wentOnMs } = await measureFailover(stage.sql, orphans, {
     killedAt,
     limitMs: failoverLimitMs,
     signal: stage.signal,
   });
-  stage.tell(`${names} went on elsewhere ${failoverMs} ms after the kill`);
-  return failoverMs;
+  stage.tell(`others took over after ${takenOverMs} ms, and had committed effects after ${wentOnMs} ms`);
+  return wentOnMs;
 }
 
 /** Stops the producer, waits until every consumer is at the end of the log, and stops the workers. */
@@ -73,7 +75,7 @@ export async function finish(stage: Stage): Promise<void> {
     consumers.every(({ lag }) => lag === 0),
   );
   const tookMs = Math.round(performance.now() - startedAt);
-  stage.tell(`the producer stopped; every consumer was at the end of the log ${tookMs} ms later`);
+  stage.tell(`the producer stopped, and ${tookMs} ms later every consumer was at the end`);
   stage.doing("the workers stop");
   await stage.fleet.stop();
 }

@@ -4,7 +4,7 @@ import { createNotifyDispatcher } from "@pup/dispatch-notify";
 import { createPollDispatcher } from "@pup/dispatch-poll";
 import { createPgStore } from "@pup/store-pg";
 import { pino } from "pino";
-import { readChildSettings, reportToParent } from "../fleet/child-side.ts";
+import { notifyChannel, readChildSettings, reportToParent } from "../fleet/child-side.ts";
 import { shopConsumers } from "../shop/consumers/index.ts";
 import type { ShopTables } from "../shop/tables.ts";
 import { countHandled } from "./count-handled.ts";
@@ -12,10 +12,14 @@ import { withTrail } from "./with-trail.ts";
 
 const { databaseUrl, dispatcher, stopping } = readChildSettings();
 const logger = pino({ level: "warn" }, pino.destination(2));
-const store = createPgStore<ShopTables>({ connection: databaseUrl, logger });
+const notify = dispatcher === "notify" ? { channel: notifyChannel } : undefined;
+const store = createPgStore<ShopTables>({ connection: databaseUrl, notify, logger });
 const worker = createWorker({
   store,
-  dispatcher: dispatcher === "notify" ? createNotifyDispatcher({ connection: databaseUrl }) : createPollDispatcher(),
+  dispatcher:
+    dispatcher === "notify"
+      ? createNotifyDispatcher({ connection: databaseUrl, channel: notifyChannel })
+      : createPollDispatcher(),
   consumers: shopConsumers.map(withTrail),
   logger,
 });

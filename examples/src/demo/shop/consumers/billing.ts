@@ -21,7 +21,13 @@ export const billing = defineConsumer<ShopTransaction>({
       case "OrderCancelled":
         await db
           .updateTable("invoices")
-          .set(({ case: when }) => ({ state: when("state").when("paid").then("refunded").else("void").end() }))
+          .set(({ case: when }) => ({
+            state: when("state")
+              .when("paid")
+              .then("refunded" as const)
+              .else("void" as const)
+              .end(),
+          }))
           .where("order_id", "=", order_id)
           .execute();
         break;
