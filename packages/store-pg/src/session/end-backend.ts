@@ -29,7 +29,7 @@ export function createBackendEnder(terminate: TerminateBackend): EndBackend {
         clearTimeout(timer);
         resolve();
       });
-      // Without an answer yet there is nothing on the server that could be ended.
+      // Not connected yet: there is nothing on the server that could be ended.
       if (pid === undefined) cut();
       else terminate(pid).then((found) => found || cut(), cut);
     });

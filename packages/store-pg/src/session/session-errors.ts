@@ -10,6 +10,16 @@ export class ConnectionFailedError extends PupError {
   }
 }
 
+/** The server does not let this user into this database. The reason is in the message, and the `cause`. */
+export class LoginRefusedError extends PupError {
+  override readonly name = "LoginRefusedError";
+  readonly code = "PUP_LOGIN_REFUSED";
+
+  constructor(reason: string, options?: ErrorOptions) {
+    super(`PostgreSQL refused the login: ${reason}.`, options);
+  }
+}
+
 /**
  * The connection ended while it was in use. Whatever a transaction had done on it is rolled back; whether a single
  * statement outside a transaction was carried out is unknown.

@@ -16,7 +16,7 @@ export type OnSettled = (failure?: { readonly error: unknown }) => void;
 export interface Session {
   /** Why nothing can be sent any more; undefined while the session is usable, or not yet connected. */
   readonly loss: Error | undefined;
-  /** Process id of the backend, as the server told it; undefined before the first answer. A pooler tells one of its own. */
+  /** Process id of the backend, as the server told it; undefined before it is connected. A pooler tells one of its own. */
   readonly pid: number | undefined;
   /** True while an answer is outstanding. */
   readonly busy: boolean;
@@ -106,6 +106,12 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
     pid ??= state.pid;
   }
 
+  /** The first statement of a session may be the one that takes too long. */
+  function sentTo(): number | undefined {
+    for (const { state } of inFlight) if (state !== null) return state.pid;
+    return undefined;
+  }
+
   /** What a failed query is told, and whether the session survives it. */
   function judge(error: unknown): unknown {
     if (loss === undefined && isConnectionError(error)) lose(error);
@@ -133,7 +139,7 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
       return loss;
     },
     get pid() {
-      return pid;
+      return pid ?? sentTo();
     },
     get busy() {
       return inFlight.size > 0;

@@ -95,7 +95,8 @@ async function run<Tables, T>(
     signal,
     timeoutMs,
     onReason(reason) {
-      if (!committing) scope.close(() => (reason === session.loss ? reason : overBecause(reason)));
+      const lost = reason === session.loss;
+      if (!committing) scope.close(() => (lost ? reason : overBecause(reason)));
       // COMMIT cannot be taken back. When its time is over, though, it is not waited for any longer.
       else if (reason instanceof TransactionTimeoutError) void endBackend(session, reason, backendPid);
     },
