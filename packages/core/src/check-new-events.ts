@@ -7,7 +7,7 @@ import {
 } from "./errors.ts";
 import type { AggregateRef, NewEvent } from "./event.ts";
 import type { ExpectedVersion } from "./event-store.ts";
-import { findUnserializable } from "./serializable.ts";
+import { findUnserializable, isStorableText } from "./serializable.ts";
 
 /** Largest event version and aggregate version: PostgreSQL's `integer`. */
 const MAX_VERSION = 2 ** 31 - 1;
@@ -17,7 +17,7 @@ const MAX_NAME_BYTES = 255;
 const MAX_ID_BYTES = 1_024;
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const unstorableText = /[\0\p{Surrogate}]/u;
+const encoder = new TextEncoder();
 
 /**
  * Checks everything about an append that needs no database, so that every store refuses the same things.
@@ -65,7 +65,7 @@ export function resolveExpectedVersion(expected: ExpectedVersion = "any"): numbe
   if (typeof expected === "number" && Number.isInteger(expected) && expected >= 0 && expected <= MAX_VERSION)
     return expected;
   throw new InvalidOptionError(
-    `Expected \`expectedVersion\` to be "any", "no-stream" or a whole number from 0, got ${JSON.stringify(expected)}.`,
+    `Expected \`expectedVersion\` to be "any", "no-stream" or a whole number from 0, got ${typeof expected === "string" ? JSON.stringify(expected) : String(expected)}.`,
   );
 }
 
@@ -94,8 +94,12 @@ function checkFields(event: NewEvent, index: number): void {
 }
 
 function checkText(value: unknown, name: string, index: number, minBytes: number, maxBytes: number): void {
-  const bytes = typeof value === "string" ? new TextEncoder().encode(value).length : -1;
-  if (typeof value !== "string" || bytes < minBytes || bytes > maxBytes || unstorableText.test(value)) {
+  const isText = typeof value === "string";
+  // A character makes at most three bytes: most texts are short enough not to be measured.
+  const isShort = isText && value.length >= minBytes && value.length * 3 <= maxBytes;
+  if (isShort && isStorableText(value)) return;
+  const bytes = isText ? encoder.encode(value).length : -1;
+  if (!isText || bytes < minBytes || bytes > maxBytes || !isStorableText(value)) {
     throw new InvalidEventError(
       `Expected \`${name}\` of event ${index} to be a text of ${minBytes} to ${maxBytes} bytes without NUL and without halves of surrogate pairs, ` +
         `got ${typeof value === "string" ? `${bytes} bytes` : typeof value}.`,

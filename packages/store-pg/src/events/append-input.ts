@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { type AggregateRef, checkNewEvents, type NewEvent, PayloadTooLargeError, uuidV7 } from "@pup/core";
+import { type AggregateRef, checkNewEvents, type NewEvent, PayloadTooLargeError } from "@pup/core";
+import { newEventId } from "./new-event-id.ts";
 
 /** An append that was checked and is ready to be sent. */
 export interface AppendInput {
@@ -23,17 +23,8 @@ const MAX_APPEND_BYTES = 2 ** 28 - 1;
  */
 export function toAppendInput(events: readonly NewEvent[]): AppendInput {
   const aggregate = checkNewEvents(events);
-  const ids = idsOf(events);
+  const ids = events.map(({ id }) => id?.toLowerCase() ?? newEventId());
   return { aggregate, events, ids, hasGivenIds: events.some(({ id }) => id !== undefined), json: toJson(events, ids) };
-}
-
-function idsOf(events: readonly NewEvent[]): string[] {
-  const wallClockMs = Date.now();
-  const random = randomBytes(10 * events.length);
-  return events.map(
-    ({ id }, index) =>
-      id?.toLowerCase() ?? uuidV7({ wallClockMs, randomBytes: random.subarray(10 * index, 10 * index + 10) }),
-  );
 }
 
 /** What is undefined is left out, and then NULL in the database. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { AggregateRef } from "@pup/core";
 
 /**
@@ -10,5 +10,5 @@ import type { AggregateRef } from "@pup/core";
  * ```
  */
 export function bucketOf({ aggregateType, aggregateId }: AggregateRef): number {
-  return createHash("md5").update(`${aggregateType}\0${aggregateId}`).digest().readUInt16BE(0) >> 6;
+  return Number.parseInt(hash("md5", `${aggregateType}\0${aggregateId}`).slice(0, 3), 16) >> 2;
 }
