@@ -63,7 +63,7 @@ export function createRunBatch<UserTables>(options: RunBatchOptions<UserTables>)
 
   return async (batch, work) => {
     const checksConnection = await canCheckConnection();
-    const { consumer, timeoutMs, signal } = batch;
+    const { timeoutMs, signal } = batch;
     let marker: Marker | undefined;
     try {
       await options.transaction(
@@ -81,12 +81,14 @@ export function createRunBatch<UserTables>(options: RunBatchOptions<UserTables>)
         },
       );
     } catch (error) {
-      if (isPupError(error) && error.code === "PUP_TRANSACTION_TIMEOUT") {
-        throw new BatchTimeoutError(consumer, timeoutMs, { cause: error });
-      }
-      throw error;
+      throw translateTimeout(error, batch);
     }
   };
+}
+
+function translateTimeout(error: unknown, { consumer, timeoutMs }: Batch): unknown {
+  const isTimeout = isPupError(error) && error.code === "PUP_TRANSACTION_TIMEOUT";
+  return isTimeout ? new BatchTimeoutError(consumer, timeoutMs, { cause: error }) : error;
 }
 
 type Marker = ReturnType<typeof transactionMarker>;
