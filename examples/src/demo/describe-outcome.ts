@@ -12,7 +12,7 @@ export function describeOutcome(outcome: DemoOutcome): readonly string[] {
     outcome;
   const n = formatCount;
   return [
-    `${n(events)} events in the log; ${n(rolledBack)} rolled back, ${n(conflicts)} appends refused for a version conflict`,
+    `${n(events)} events in the log; ${n(rolledBack)} rolled back, ${n(conflicts)} refused (version conflict)`,
     `${n(deliveries)} deliveries by ${workers} workers: ${n(lost)} lost, ${n(duplicates)} doubled, ${n(outOfOrder)} out of order`,
     `${n(wrongRows)} rows of the read models differ from the log`,
     `${n(failoverMs)} ms after a worker was killed, others had gone on with all that it ran`,

@@ -18,5 +18,5 @@ export function formatProducer({ appended, appendedPerSecond, rolledBack }: Stat
 /** Why consumers may be behind although they have nothing to do; empty when there is no reason. */
 export function formatOpenAppend({ openAppendMs }: Status): string {
   if (openAppendMs < 50) return "";
-  return `; a slow commit (${(openAppendMs / 1_000).toFixed(1)} s) holds up what lies behind it`;
+  return `; a slow commit (${(openAppendMs / 1_000).toFixed(1)} s) holds others up`;
 }

@@ -38,7 +38,7 @@ describe("The live table", () => {
       "│ worker 2   │ killed   │           │        │          │",
       "│            │ waiting  │ Orders    │      7 │        0 │",
       "└────────────┴──────────┴───────────┴────────┴──────────┘",
-      "★ leads   others take over; a slow commit (0.4 s) holds up what lies behind it",
+      "★ leads   others take over; a slow commit (0.4 s) holds others up",
     ]);
   });
 });
@@ -46,7 +46,7 @@ describe("The live table", () => {
 describe("The plain line", () => {
   it("says the same, without workers that are gone", () => {
     expect(renderLine(status)).toBe(
-      "12,345 events appended (420/s), 1,800 rolled back; a slow commit (0.4 s) holds up what lies behind it | worker 1★: Billing, Email (1250 behind) | waiting: Orders (7 behind)",
+      "12,345 events appended (420/s), 1,800 rolled back; a slow commit (0.4 s) holds others up | worker 1★: Billing, Email (1250 behind) | waiting: Orders (7 behind)",
     );
   });
 });

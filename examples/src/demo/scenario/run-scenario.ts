@@ -17,9 +17,7 @@ export async function runScenario(stage: Stage, seconds: number): Promise<Scenar
 
   producer.start();
   const startedAt = performance.now();
-  stage.tell(
-    `ten connections append for ${seconds} s, roll back, and now and then leave a transaction open for a while`,
-  );
+  stage.tell(`ten connections append for ${seconds} s; some roll back, one commits slowly`);
   const until = async (ms: number) => {
     stage.doing(`${fleet.workers.filter(({ child }) => child.state === "running").length} workers share the work`);
     // A step that took its time pushes the next one back.
