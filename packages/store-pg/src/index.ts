@@ -10,6 +10,7 @@ export {
   CommitUnknownError,
   ConnectionFailedError,
   ConnectionLostError,
+  LoginRefusedError,
   SavepointOpenError,
   StatementTimeoutError,
   TransactionAbortedError,

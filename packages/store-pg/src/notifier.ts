@@ -23,32 +23,36 @@ export interface NotifierOptions {
  */
 export function createNotifier({ notify, minIntervalMs, clock, logger }: NotifierOptions): Notifier {
   let pending = false;
-  let cancelInterval: (() => void) | undefined;
+  let cancelPause: (() => void) | undefined;
   let sending: Promise<void> = Promise.resolve();
   let closed = false;
 
-  function send(): void {
+  function tell(): void {
     pending = false;
-    cancelInterval = clock.after(minIntervalMs, () => {
-      cancelInterval = undefined;
-      if (pending) send();
-    });
     sending = Promise.all([sending, notify(EVENTS_SIGNAL)]).then(
       () => undefined,
       (error: unknown) => logger.debug({ err: error }, "workers could not be told of new events; they will find them"),
     );
   }
 
+  function tellAndPause(): void {
+    tell();
+    cancelPause = clock.after(minIntervalMs, () => {
+      cancelPause = undefined;
+      if (pending) tellAndPause();
+    });
+  }
+
   return {
     wake() {
       if (closed) return;
-      if (cancelInterval) pending = true;
-      else send();
+      if (cancelPause) pending = true;
+      else tellAndPause();
     },
     async close() {
-      if (pending) send();
       closed = true;
-      cancelInterval?.();
+      cancelPause?.();
+      if (pending) tell();
       await sending;
     },
   };

@@ -1,4 +1,11 @@
-import { checkInteger, checkName, InvalidOptionError, type Logger, silentLogger } from "@pup/core";
+import {
+  checkInteger,
+  checkName,
+  DEFAULT_NOTIFY_CHANNEL,
+  InvalidOptionError,
+  type Logger,
+  silentLogger,
+} from "@pup/core";
 import type { KyselyPlugin } from "kysely";
 import { checkIdentifier } from "./schema/identifier.ts";
 import { resolveTables, type SchemaOptions, type Tables } from "./schema/tables.ts";
@@ -6,8 +13,8 @@ import type { ClientFactory, ConnectionOptions } from "./session/client.ts";
 
 /** How a store tells workers that there may be new events. */
 export interface NotifyOptions {
-  /** Channel, the same as the notify dispatcher's. */
-  readonly channel: string;
+  /** Channel, the same as the notify dispatcher's. @defaultValue `"pup_events"`, as there */
+  readonly channel?: string | undefined;
   /**
    * Least time between two notifications after commits of the store's own, in milliseconds. Each notification takes a lock
    * that all commits of the server share: 1 costs throughput under load, more costs latency.
@@ -43,7 +50,7 @@ export interface PgStoreOptions extends SchemaOptions {
    */
   readonly prepare?: boolean | undefined;
 
-  /** Tells workers of new events through `NOTIFY`. Needed for the notify dispatcher alone. @defaultValue off */
+  /** Tells workers of new events through `NOTIFY`: `{}` does. Needed for the notify dispatcher alone. @defaultValue off */
   readonly notify?: NotifyOptions | undefined;
 
   /** What the server's views show, behind `pup`: 1 to 59 bytes. @defaultValue nothing */
@@ -77,7 +84,7 @@ export interface ResolvedPgStoreOptions {
   readonly maxTransactions: number;
   readonly maxStatements: number;
   readonly prepare: boolean | undefined;
-  readonly notify: Required<NotifyOptions> | undefined;
+  readonly notify: { readonly channel: string; readonly minIntervalMs: number } | undefined;
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
   readonly plugins: readonly KyselyPlugin[];
@@ -128,7 +135,10 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
   };
 }
 
-function resolveNotify({ channel, minIntervalMs = pgStoreDefaults.minIntervalMs }: NotifyOptions) {
+function resolveNotify({
+  channel = DEFAULT_NOTIFY_CHANNEL,
+  minIntervalMs = pgStoreDefaults.minIntervalMs,
+}: NotifyOptions) {
   return {
     channel: checkIdentifier("notify.channel", channel),
     minIntervalMs: checkInteger("notify.minIntervalMs", minIntervalMs, { max: 60_000 }),

@@ -10,3 +10,8 @@ export function sqlStateOf(error: unknown): string | undefined {
   // Codes of Node and of drivers may have five characters too (EPIPE); only the server tells a severity.
   return typeof code === "string" && typeof severity === "string" ? code : undefined;
 }
+
+/** Wrong user or password, a database that does not exist or may not be entered. */
+export function isLoginRefusal(state: string | undefined): boolean {
+  return state !== undefined && /^(28...|3D000|42501)$/.test(state);
+}

@@ -35,6 +35,7 @@ export function isTransient(error: unknown): boolean {
   let cause = error;
   for (let depth = 0; depth < MAX_DEPTH && typeof cause === "object" && cause !== null; depth++) {
     const { code } = cause as { readonly code?: unknown };
+    if (code === "PUP_LOGIN_REFUSED") return false;
     if (typeof code === "string" && connectionCodes.has(code)) return true;
     if (transientStates.has(sqlStateOf(cause) ?? "")) return true;
     cause = (cause as { readonly cause?: unknown }).cause;

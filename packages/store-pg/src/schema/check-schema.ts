@@ -1,16 +1,23 @@
 import { SchemaMissingError } from "@pup/core";
 import type { Execute } from "../execute.ts";
+import { LoginRefusedError } from "../session/session-errors.ts";
+import { isLoginRefusal, sqlStateOf } from "../sql-state.ts";
 import { readAppliedVersions } from "./applied-migrations.ts";
 import { readMigrations } from "./migration-files.ts";
 import type { Tables } from "./tables.ts";
 
-/** Checks that the tables are there and of a version that this release works with. */
+/**
+ * Checks that the tables are there and of a version that this release works with.
+ *
+ * @throws {@link LoginRefusedError} when the server is there and does not let us in: who begins learns it here, while for who
+ * is at work it is one more lost connection, which a new password may end
+ */
 export type CheckSchema = (execute: Execute) => Promise<void>;
 
 export function createCheckSchema(tables: Tables): CheckSchema {
   return async (execute) => {
     const migrations = await readMigrations();
-    const versions = await readAppliedVersions(execute, tables, migrations);
+    const versions = await readAppliedVersions(execute, tables, migrations).catch(explainRefusal);
     if (!versions) throw schemaMissing(`Expected pup's tables in schema ${JSON.stringify(tables.schema)}, found none.`);
     const missing = migrations.filter(({ version }) => !versions.has(version)).map(({ name }) => name);
     if (missing.length > 0) {
@@ -20,6 +27,12 @@ export function createCheckSchema(tables: Tables): CheckSchema {
       );
     }
   };
+}
+
+function explainRefusal(error: unknown): never {
+  const { cause } = error as { readonly cause?: unknown };
+  if (isLoginRefusal(sqlStateOf(cause))) throw new LoginRefusedError((cause as Error).message, { cause });
+  throw error;
 }
 
 /** Says what is wrong, and what to do about it. */

@@ -1,10 +1,12 @@
-import { executeWith, type SqlSession } from "../execute.ts";
+import { type Execute, executeWith, type SqlSession } from "../execute.ts";
 import { fleetKey } from "../schema/lock-keys.ts";
 import type { Tables } from "../schema/tables.ts";
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from "../sql-state.ts";
 
 /** A worker's lock, held by its session for as long as both live. */
 export interface LivenessLock {
+  /** Takes the worker's lock if nobody has it, as part of the transaction that `run` belongs to, if any. */
+  tryHold(run: Execute, workerId: string): Promise<void>;
   /** Takes the worker's lock, and gives back one held for another worker. @returns false when it could not be had */
   hold(workerId: string): Promise<boolean>;
 }
@@ -44,6 +46,9 @@ export function createLivenessLock(tables: Tables, { sql, transaction }: SqlSess
   }
 
   return {
+    async tryHold(run, workerId) {
+      await run(texts.hold, [workerId]);
+    },
     async hold(workerId) {
       const [attempt] = await execute<{ number: number; held: boolean }>(texts.hold, [workerId]);
       if (!attempt) return false;

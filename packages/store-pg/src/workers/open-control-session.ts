@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ControlSession, ControlSignal, WorkerRegistration } from "@pup/core";
-import { executeWith, type SqlSession } from "../execute.ts";
+import { type Execute, executeWith, type SqlSession } from "../execute.ts";
 import type { Tables } from "../schema/tables.ts";
 import { createAdvisoryElection } from "./advisory-election.ts";
 import { createAssignConsumers } from "./assign-consumers.ts";
@@ -56,8 +56,8 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       applicationPrefix,
     });
 
-    async function tell(control: ControlSignal): Promise<void> {
-      if (channel !== undefined) await execute("SELECT pg_notify($1::text, $2::text)", [channel, control]);
+    async function tell(run: Execute, control: ControlSignal): Promise<void> {
+      if (channel !== undefined) await run("SELECT pg_notify($1::text, $2::text)", [channel, control]);
     }
 
     return {
@@ -65,9 +65,14 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       lost: session.lost,
       election,
       async register(worker: WorkerRegistration) {
-        await registerWorker(execute, worker, heartbeatTimeoutMs ?? UNKNOWN_HEARTBEAT_TIMEOUT_MS);
         ownerId = worker.workerId;
-        await tell("worker-joined");
+        // Row, lock and word become visible together.
+        await session.transaction(async ({ sql }) => {
+          const run = executeWith(sql);
+          await registerWorker(run, worker, heartbeatTimeoutMs ?? UNKNOWN_HEARTBEAT_TIMEOUT_MS);
+          await livenessLock.tryHold(run, worker.workerId);
+          await tell(run, "worker-joined");
+        });
       },
       async sync(request) {
         heartbeatTimeoutMs = request.heartbeatTimeoutMs;
@@ -77,7 +82,7 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       async deregister(workerId) {
         await deregisterWorker(execute, workerId);
         // The leader looks at its workers; one that has left is news to it as much as one that has come.
-        await tell("worker-joined");
+        await tell(execute, "worker-joined");
       },
       observeWorkers: () => observeWorkers(execute),
       survey: () => surveyWorkers(execute),

@@ -1,0 +1,48 @@
+import type { NewEvent } from "@pup/core";
+import { describe, expect, it } from "vitest";
+import { toAppendInput } from "./append-input.ts";
+
+const event = (fields: Partial<NewEvent> = {}): NewEvent => ({
+  aggregateType: "Order",
+  aggregateId: "order-1",
+  type: "OrderPlaced",
+  payload: { total: 12 },
+  ...fields,
+});
+
+describe("toAppendInput", () => {
+  it("writes events as one JSON text, without what is not there", () => {
+    const id = "0190ABCD-0000-7000-8000-00000000000A";
+    const { json } = toAppendInput(
+      [event({ id }), event({ id, version: 2, metadata: { user: "u" }, traceId: "t" })].slice(0, 1),
+    );
+
+    expect(JSON.parse(json)).toEqual([
+      { id: id.toLowerCase(), type: "OrderPlaced", version: 1, payload: { total: 12 } },
+    ]);
+  });
+
+  it("knows whether somebody else could have the ids", () => {
+    expect(toAppendInput([event(), event()]).hasGivenIds).toBe(false);
+    expect(toAppendInput([event(), event({ id: "0190abcd-0000-7000-8000-00000000000a" })]).hasGivenIds).toBe(true);
+  });
+
+  it("refuses what is larger than jsonb can hold", () => {
+    const text = "x".repeat(100_000_000);
+
+    expect(() => toAppendInput([event({ payload: [text, text, text] })])).toThrow(
+      expect.objectContaining({
+        code: "PUP_PAYLOAD_TOO_LARGE",
+        message: expect.stringMatching(/got 3000001\d\d bytes/),
+      }),
+    );
+  });
+
+  it("refuses what is longer than any text can be", () => {
+    const text = "x".repeat(100_000_000);
+
+    expect(() => toAppendInput([event({ payload: Array.from({ length: 6 }, () => text) })])).toThrow(
+      expect.objectContaining({ code: "PUP_PAYLOAD_TOO_LARGE" }),
+    );
+  });
+});
