@@ -1,5 +1,15 @@
 import type { CapableWorker } from "./coordination.ts";
 
+/** A deal while it is made. Everything in it is in name order, so that the outcome depends on the arguments only. */
+interface Dealing {
+  /** Who could have a consumer. */
+  readonly workersOf: ReadonlyMap<string, readonly string[]>;
+  /** Who has it. */
+  readonly ownerOf: Map<string, string>;
+  /** What each worker has. */
+  readonly hands: ReadonlyMap<string, Set<string>>;
+}
+
 /**
  * Deals consumers out among workers: names sorted, workers sorted, round-robin over those that have the consumer's code.
  * Counts differ by at most one wherever the code allows it, and are as even as possible where it does not; who comes too late
@@ -13,107 +23,111 @@ export function assignConsumers(
   workers: readonly CapableWorker[],
   previous: ReadonlyMap<string, string> = new Map(),
 ): Map<string, string> {
+  const dealing = beginDealing(workers);
+  const consumers = [...dealing.workersOf.keys()].sort(compare);
+  for (const consumer of consumers) {
+    const before = previous.get(consumer);
+    if (before !== undefined && workersOf(dealing, consumer).includes(before)) give(dealing, consumer, before);
+  }
+  for (const consumer of consumers) {
+    if (!dealing.ownerOf.has(consumer)) give(dealing, consumer, leastLoaded(dealing, workersOf(dealing, consumer)));
+  }
+  levelOut(dealing);
+  return new Map([...dealing.ownerOf].sort(([a], [b]) => compare(a, b)));
+}
+
+function beginDealing(workers: readonly CapableWorker[]): Dealing {
   const workersOf = new Map<string, string[]>();
-  const load = new Map<string, number>();
-  for (const { workerId, consumers } of [...workers].sort((a, b) => compare(a.workerId, b.workerId))) {
-    load.set(workerId, 0);
+  const hands = new Map<string, Set<string>>();
+  for (const { workerId, consumers } of workers.toSorted((a, b) => compare(a.workerId, b.workerId))) {
+    hands.set(workerId, new Set());
     for (const consumer of new Set(consumers)) {
       const capable = workersOf.get(consumer);
       if (capable) capable.push(workerId);
       else workersOf.set(consumer, [workerId]);
     }
   }
+  return { workersOf, ownerOf: new Map(), hands };
+}
 
-  const deal = new Map<string, string>();
-  const give = (consumer: string, workerId: string) => {
-    const before = deal.get(consumer);
-    if (before !== undefined) load.set(before, loadOf(load, before) - 1);
-    deal.set(consumer, workerId);
-    load.set(workerId, loadOf(load, workerId) + 1);
-  };
-
-  const consumers = [...workersOf.keys()].sort(compare);
-  for (const consumer of consumers) {
-    const before = previous.get(consumer);
-    if (before !== undefined && workersOf.get(consumer)?.includes(before)) give(consumer, before);
-  }
-  for (const consumer of consumers) {
-    const capable = workersOf.get(consumer);
-    if (capable && !deal.has(consumer)) give(consumer, leastLoaded(capable, load));
-  }
-  levelOut(deal, load, workersOf, give);
-  return new Map([...deal].sort(([a], [b]) => compare(a, b)));
+function give({ ownerOf, hands }: Dealing, consumer: string, workerId: string): void {
+  hands.get(ownerOf.get(consumer) ?? "")?.delete(consumer);
+  hands.get(workerId)?.add(consumer);
+  ownerOf.set(consumer, workerId);
 }
 
 /**
- * Moves consumers along chains (this one's consumer to a second worker, one of the second's to a third) from a worker to one
- * that has at least two fewer, until no such chain is left: then no deal is more even.
+ * Moves consumers from a worker to one that has at least two fewer, directly or along a chain (this one's consumer to a second
+ * worker, one of the second's to a third), until no such chain is left: then no deal is more even.
  */
-function levelOut(
-  deal: ReadonlyMap<string, string>,
-  load: ReadonlyMap<string, number>,
-  workersOf: ReadonlyMap<string, readonly string[]>,
-  give: (consumer: string, workerId: string) => void,
-): void {
-  const byLoad = () => [...load.keys()].sort((a, b) => loadOf(load, b) - loadOf(load, a) || compare(a, b));
-  const leastLoad = () => Math.min(...load.values());
-
-  for (let moved = true; moved; ) {
-    moved = false;
-    for (const from of byLoad()) {
-      if (loadOf(load, from) - leastLoad() < 2) break;
-      const chain = shortestChain(from, deal, load, workersOf);
-      if (!chain) continue;
-      for (const [consumer, to] of chain) give(consumer, to);
-      moved = true;
-      break;
+function levelOut(dealing: Dealing): void {
+  const cannotGive = new Set<string>();
+  for (;;) {
+    const from = fullest(dealing, cannotGive);
+    if (from === null) return;
+    const { chain, reached } = shortestChain(dealing, from);
+    if (chain) {
+      for (const [consumer, to] of chain) give(dealing, consumer, to);
+      // What was moved may open a way for those that had none.
+      cannotGive.clear();
+    } else {
+      // From where one cannot get to a worker with fewer, none of those on the way can.
+      for (const workerId of reached) cannotGive.add(workerId);
     }
   }
 }
 
-function shortestChain(
-  from: string,
-  deal: ReadonlyMap<string, string>,
-  load: ReadonlyMap<string, number>,
-  workersOf: ReadonlyMap<string, readonly string[]>,
-): [consumer: string, to: string][] | null {
-  const dealt = new Map<string, string[]>();
-  for (const consumer of [...deal.keys()].sort(compare)) {
-    const worker = deal.get(consumer) as string;
-    dealt.set(worker, [...(dealt.get(worker) ?? []), consumer]);
+/** The worker with the most, if somebody has at least two fewer. */
+function fullest({ hands }: Dealing, except: ReadonlySet<string>): string | null {
+  let [most, least] = [-1, Number.POSITIVE_INFINITY];
+  let found: string | null = null;
+  for (const [workerId, { size }] of hands) {
+    if (size < least) least = size;
+    if (size > most && !except.has(workerId)) [most, found] = [size, workerId];
   }
+  return most - least < 2 ? null : found;
+}
 
-  const reachedBy = new Map<string, { consumer: string; via: string } | null>([[from, null]]);
-  const queue = [from];
-  for (const via of queue) {
-    for (const consumer of dealt.get(via) ?? []) {
-      for (const to of workersOf.get(consumer) ?? []) {
-        if (reachedBy.has(to)) continue;
-        reachedBy.set(to, { consumer, via });
-        if (loadOf(load, to) <= loadOf(load, from) - 2) return chainTo(to, reachedBy);
-        queue.push(to);
-      }
+/** Looks for the shortest chain to a worker that has at least two fewer than `from`; tells who can be reached at all. */
+function shortestChain(
+  dealing: Dealing,
+  from: string,
+): { readonly chain: readonly [consumer: string, to: string][] | null; readonly reached: Iterable<string> } {
+  const fewEnough = load(dealing, from) - 2;
+  const cameBy = new Map<string, { consumer: string; via: string } | null>([[from, null]]);
+  for (const via of cameBy.keys()) {
+    for (const consumer of dealing.hands.get(via) ?? []) {
+      const next = workersOf(dealing, consumer).filter((workerId) => !cameBy.has(workerId));
+      for (const workerId of next) cameBy.set(workerId, { consumer, via });
+      const to = next.length > 0 ? leastLoaded(dealing, next) : null;
+      if (to !== null && load(dealing, to) <= fewEnough) return { chain: chainTo(to, cameBy), reached: [] };
+      if (cameBy.size === dealing.hands.size) return { chain: null, reached: cameBy.keys() };
     }
   }
-  return null;
+  return { chain: null, reached: cameBy.keys() };
 }
 
 function chainTo(
   last: string,
-  reachedBy: ReadonlyMap<string, { consumer: string; via: string } | null>,
+  cameBy: ReadonlyMap<string, { consumer: string; via: string } | null>,
 ): [consumer: string, to: string][] {
   const chain: [string, string][] = [];
-  for (let to = last, step = reachedBy.get(to); step; to = step.via, step = reachedBy.get(to))
+  for (let to = last, step = cameBy.get(to); step; to = step.via, step = cameBy.get(to))
     chain.unshift([step.consumer, to]);
   return chain;
 }
 
-function leastLoaded(capable: readonly string[], load: ReadonlyMap<string, number>): string {
-  return capable.reduce((best, workerId) => (loadOf(load, workerId) < loadOf(load, best) ? workerId : best));
+/** The first of those with the fewest. */
+function leastLoaded(dealing: Dealing, workerIds: readonly string[]): string {
+  return workerIds.reduce((best, workerId) => (load(dealing, workerId) < load(dealing, best) ? workerId : best));
 }
 
-function loadOf(load: ReadonlyMap<string, number>, workerId: string): number {
-  return load.get(workerId) ?? 0;
+function load({ hands }: Dealing, workerId: string): number {
+  return hands.get(workerId)?.size ?? 0;
+}
+
+function workersOf({ workersOf }: Dealing, consumer: string): readonly string[] {
+  return workersOf.get(consumer) ?? [];
 }
 
 function compare(a: string, b: string): number {

@@ -72,7 +72,10 @@ export interface ControlSession {
   readonly lost: AbortSignal;
   readonly election: LeaderElection;
 
-  /** Registers a worker, or a worker that was struck off again, and wakes the leader. */
+  /**
+   * Registers a worker, or a worker that was struck off again, and wakes the leader. Where sessions can hold locks, nobody
+   * ever sees the worker without its liveness lock: whom a leader gives consumers to, it can miss.
+   */
   register(worker: WorkerRegistration): Promise<void>;
   /**
    * Learns what to run, and with `beat` reports to be alive.
@@ -85,7 +88,7 @@ export interface ControlSession {
     readonly heartbeatTimeoutMs: number;
   }): Promise<WorkerView | null>;
   /**
-   * Holds the worker's liveness lock for as long as the session lives.
+   * Holds the worker's liveness lock for as long as the session lives: for a new session of a worker that is registered.
    *
    * @returns false when sessions cannot hold locks here; heartbeats alone decide then
    */
