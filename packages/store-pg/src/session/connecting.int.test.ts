@@ -59,8 +59,13 @@ describe("A session that cannot be opened", () => {
     await sessions.close();
   });
 
-  // Server to client: a request for the password, its proof, then the settings of the session and "ready".
-  it.each([1, 2, 3])("is not tried again by itself when it is cut at the server's piece %i", async (piece) => {
+  // From the server come a request for the password, its proof, the settings of the session, and the answer to BEGIN.
+  it.each([
+    [1, "PUP_CONNECTION_FAILED"],
+    [2, "PUP_CONNECTION_FAILED"],
+    [3, "PUP_CONNECTION_FAILED"],
+    [4, "PUP_CONNECTION_LOST"],
+  ])("is not tried again by itself when it is cut at the server's piece %i", async (piece, code) => {
     expectNoCrash();
     const proxy = await startTcpProxy(lab.url);
     onTestFinished(() => proxy.close());
@@ -73,7 +78,7 @@ describe("A session that cannot be opened", () => {
     };
     const sessions = lab.open({ connection: proxy.url, maxTransactions: 1 });
 
-    expect(await outcomeOf(sessions.transaction((tx) => tx.sql`select 1`))).toBe("PUP_CONNECTION_FAILED");
+    expect(await outcomeOf(sessions.transaction((tx) => tx.sql`select 1`))).toBe(code);
     expect(connections).toBe(1);
 
     await expect(sessions.transaction((tx) => tx.sql`select 1 as one`)).resolves.toEqual([{ one: 1 }]);

@@ -20,18 +20,21 @@ describe("Sessions", () => {
     expect(await lab.countSessions()).toBe(0);
   });
 
-  it("open no more connections than they may", async () => {
+  it("open no more connections than they may, and keep them", async () => {
     const sessions = lab.open({ maxTransactions: 3, maxStatements: 2 });
-    const control = await sessions.openSession();
+    await sessions.openSession();
     const counts: number[] = [];
 
     await Promise.all([
       ...Array.from({ length: 12 }, () => sessions.transaction((tx) => tx.sql`select pg_sleep(0.01)`)),
-      ...Array.from({ length: 12 }, () => sessions.sql`select pg_sleep(0.01)`),
-      control.sql`select pg_sleep(0.02)`.then(async () => counts.push(await lab.countSessions())),
+      ...Array.from({ length: 12 }, async () => {
+        await sessions.sql`select pg_sleep(0.01)`;
+        counts.push(await lab.countSessions());
+      }),
     ]);
 
-    expect([...counts, await lab.countSessions()]).toEqual([6, 6]);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(6);
+    expect(await lab.countSessions()).toBe(6);
   });
 
   it.each([
