@@ -12,6 +12,8 @@ const options = readArguments();
 const display = createDisplay(process.stdout);
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupt(signal));
+// Nobody reads any more, as in `npm start | head`: end in order, without a word.
+process.stdout.on("error", () => interrupted.abort(new DemoFailure("The output was closed.")));
 
 try {
   const outcome = await runDemo(options, display, interrupted.signal);

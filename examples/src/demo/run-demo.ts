@@ -60,7 +60,7 @@ async function runOnDatabase(
   const fleet = createFleet({ databaseUrl, dispatcher, onCrash: fail });
   const producer = createProducer({ databaseUrl, dispatcher, onCrash: fail });
   let happening = "";
-  const findOut = async () => describeFleet(fleet, producer, await observe(sql), happening);
+  const look = async () => describeFleet(fleet, producer, await observe(sql), happening);
   const stage = {
     sql,
     fleet,
@@ -77,9 +77,10 @@ async function runOnDatabase(
     return await orAborted(signal, async () => {
       const { version } = await prepareDatabase(sql, databaseUrl);
       display.tell(`PostgreSQL ${version} runs; workers are woken by ${dispatcher}`);
-      keepShowing(display, findOut, signal).catch(fail);
+      const stopShowing = keepShowing({ display, look, onError: fail, signal });
       const { failoverMs } = await runScenario(stage, seconds);
-      stage.doing("everything is compared with the log");
+      stopShowing();
+      display.tell("the workers stopped; everything is compared with the log");
       const judgement = await judge(sql, shopConsumers, producer.account);
       return {
         ...judgement,

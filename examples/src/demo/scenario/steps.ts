@@ -65,7 +65,7 @@ export async function killWorker(stage: Stage): Promise<number> {
   return wentOnMs;
 }
 
-/** Stops the producer, waits until every consumer is at the end of the log, and stops the workers. */
+/** Stops the producer, waits until every consumer is at the end of the log, and stops the workers in good order. */
 export async function finish(stage: Stage): Promise<void> {
   stage.doing("the producer stops");
   await stage.producer.stop();
