@@ -3,11 +3,16 @@ import { fleetKey } from "../schema/lock-keys.ts";
 import type { Tables } from "../schema/tables.ts";
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from "../sql-state.ts";
 
-/** A worker's lock, held by its session for as long as both live. */
+/** A worker's lock, held by its session for as long as both live. Taking it gives back one held for another worker. */
 export interface LivenessLock {
-  /** Takes the worker's lock if nobody has it, as part of the transaction that `run` belongs to, if any. */
-  tryHold(run: Execute, workerId: string): Promise<void>;
-  /** Takes the worker's lock, and gives back one held for another worker. @returns false when it could not be had */
+  /**
+   * Takes the worker's lock if nobody has it.
+   *
+   * @param run - runs statements on the session, in a transaction or not: the lock stays when the transaction ends
+   * @returns false when it is not held afterwards
+   */
+  tryHold(run: Execute, workerId: string): Promise<boolean>;
+  /** Takes the worker's lock, also from an earlier session of the same worker. @returns false when it is not held afterwards */
   hold(workerId: string): Promise<boolean>;
 }
 
@@ -31,33 +36,38 @@ export function createLivenessLock(tables: Tables, { sql, transaction }: SqlSess
   const texts = createTexts(tables);
   let heldNumber: number | undefined;
 
-  /** Takes the lock from an earlier session of the same worker, which the server has not yet missed. */
-  async function takeOver(workerId: string): Promise<readonly { readonly number: number }[]> {
+  async function keep(run: Execute, number: number): Promise<void> {
+    if (heldNumber !== undefined && heldNumber !== number) await run(texts.giveBack, [heldNumber]);
+    heldNumber = number;
+  }
+
+  async function tryHold(run: Execute, workerId: string): Promise<boolean> {
+    const [row] = await run<{ number: number; held: boolean }>(texts.hold, [workerId]);
+    if (!row?.held) return false;
+    await keep(run, row.number);
+    return true;
+  }
+
+  /** Ends an earlier session of the same worker, which the server has not yet missed, and takes the lock that it leaves. */
+  async function takeOver(workerId: string): Promise<boolean> {
     await execute(texts.endHolder, [workerId]);
     try {
       return await transaction(async (tx) => {
-        await tx.sql`SELECT set_config('lock_timeout', ${TAKE_OVER_TIMEOUT}, true)`;
-        return executeWith(tx.sql)<{ number: number }>(texts.take, [workerId]);
+        const run = executeWith(tx.sql);
+        await run("SELECT set_config('lock_timeout', $1::text, true)", [TAKE_OVER_TIMEOUT]);
+        const [row] = await run<{ number: number }>(texts.wait, [workerId]);
+        if (row) await keep(run, row.number);
+        return row !== undefined;
       });
     } catch (error) {
-      if (sqlStateOf(error) === LOCK_NOT_AVAILABLE) return [];
+      if (sqlStateOf(error) === LOCK_NOT_AVAILABLE) return false;
       throw error;
     }
   }
 
   return {
-    async tryHold(run, workerId) {
-      await run(texts.hold, [workerId]);
-    },
-    async hold(workerId) {
-      const [attempt] = await execute<{ number: number; held: boolean }>(texts.hold, [workerId]);
-      if (!attempt) return false;
-      const [taken] = attempt.held ? [attempt] : await takeOver(workerId);
-      if (!taken) return false;
-      if (heldNumber !== undefined && heldNumber !== taken.number) await execute(texts.giveBack, [heldNumber]);
-      heldNumber = taken.number;
-      return true;
-    },
+    tryHold,
+    hold: async (workerId) => (await tryHold(execute, workerId)) || takeOver(workerId),
   };
 }
 
@@ -76,8 +86,8 @@ END AS held
 FROM ${worker} WHERE ${isWorker}`,
     endHolder: `
 SELECT pg_terminate_backend(lock.pid) FROM ${worker}, pg_locks AS lock WHERE ${isWorker} AND ${isLock}`,
-    take: `
-SELECT worker.lock_number AS number, pg_advisory_lock(${keyOf("worker.lock_number")}) IS NULL AS taken
+    wait: `
+SELECT worker.lock_number AS number, pg_advisory_lock(${keyOf("worker.lock_number")}) IS NULL AS held
 FROM ${worker} WHERE ${isWorker}`,
     giveBack: `SELECT pg_advisory_unlock(${keyOf("$1::integer")})`,
   };

@@ -119,21 +119,28 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       return (await session.holdLivenessLock(workerId)) ? session : null;
     };
 
-    it("are not held by who did not take one", async () => {
-      const session = await openSession();
-      await register(session, workerA);
-
-      expect(await observed(session, workerA)).toMatchObject({ livenessLockHeld: false });
-    });
-
-    it("are seen by others, and of this worker alone", async (context) => {
-      const held = await holder(workerA);
-      if (!held) return context.skip();
+    it("are held as soon as anybody can see the worker", async (context) => {
+      if (!(await holder(workerA))) return context.skip();
       const session = await openSession();
       await register(session, workerB);
 
       expect(await observed(session, workerA)).toMatchObject({ livenessLockHeld: true });
-      expect(await observed(session, workerB)).toMatchObject({ livenessLockHeld: false });
+      expect(await observed(session, workerB)).toMatchObject({ livenessLockHeld: true });
+    });
+
+    it("pass to a new session of the worker, and are not that of another worker", async (context) => {
+      const before = await holder(workerA);
+      if (!before) return context.skip();
+      const session = await openSession();
+      await register(session, workerB);
+      await setup().loseSession(before);
+      await whenAborted(before.lost);
+      expect(await observed(session, workerA)).toMatchObject({ livenessLockHeld: false });
+
+      const after = await setup().other.openControlSession();
+      expect(await after.holdLivenessLock(workerA)).toBe(true);
+
+      expect(await observed(session, workerA)).toMatchObject({ livenessLockHeld: true });
     });
 
     it("are free as soon as the session is lost, however young its heartbeat", async (context) => {

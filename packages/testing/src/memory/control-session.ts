@@ -65,6 +65,7 @@ export function openControlSession(
       call("register", () => {
         session.workerId = workerId;
         workers.set(workerId, { consumers: [...consumers], heartbeatAtMs: clock.now() });
+        if (database.sessionLocks) session.livenessLocks.add(workerId);
         signal("worker-joined");
       }),
     sync: ({ workerId, beat, heartbeatTimeoutMs }) =>
