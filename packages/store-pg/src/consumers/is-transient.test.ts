@@ -15,7 +15,7 @@ describe("isTransient", () => {
 
   it.each([
     new ConnectionLostError(),
-    new ConnectionFailedError({ cause: Object.assign(new Error(), { code: "ECONNREFUSED" }) }),
+    new ConnectionFailedError({ cause: Object.assign(new Error("refused"), { code: "ECONNREFUSED" }) }),
     new CommitUnknownError(),
     Object.assign(new Error("write CONNECTION_CLOSED"), { code: "CONNECTION_CLOSED" }),
   ])("is true for a connection that was lost: %s", (error) => {
@@ -36,7 +36,7 @@ describe("isTransient", () => {
     circle.cause = circle;
 
     for (const error of [
-      Object.assign(new Error(), { code: "40001" }),
+      Object.assign(new Error("not the server"), { code: "40001" }),
       { code: 40001 },
       circle,
       null,
