@@ -97,6 +97,15 @@ describe("A session that cannot be opened", () => {
     expect(callers).toHaveLength(1);
   });
 
+  it("is told when the server cannot do TLS", async () => {
+    expectNoCrash();
+    const [row] = await lab.admin`show ssl`;
+    expect(row).toEqual({ ssl: "off" });
+    const sessions = lab.open({ connection: { url: lab.url, ssl: "require" } });
+
+    expect(await outcomeOf(sessions.sql`select 1`)).toBe("PUP_CONNECTION_FAILED");
+  });
+
   it("takes no longer than connect_timeout", async () => {
     const proxy = await startTcpProxy(lab.url);
     onTestFinished(() => proxy.close());

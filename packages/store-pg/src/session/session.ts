@@ -92,7 +92,7 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
     query.reject = (reason) => {
       if (!inFlight.delete(query)) return;
       note(query);
-      const error = judge(reason);
+      const error = judge(query, reason);
       swallow(query);
       reject(error);
       onSettled?.({ error });
@@ -113,8 +113,9 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
   }
 
   /** What a failed query is told, and whether the session survives it. */
-  function judge(error: unknown): unknown {
-    if (loss === undefined && isConnectionError(error)) lose(error);
+  function judge({ state }: Query, error: unknown): unknown {
+    // One that was never sent failed for want of a connection, whatever the error is called: TLS has names of its own.
+    if (loss === undefined && (state === null || isConnectionError(error))) lose(error);
     if (loss !== undefined) return loss;
     // A query that postgres.js could not put together (an undefined value, say) takes its place among those sent but is
     // never answered: each one behind it would get the answer of another. And the one rejected is the one before it.

@@ -123,6 +123,18 @@ describe("A single statement", () => {
     expect(await outcomeOf(sql`select pg_sleep(20)`)).toBe("PUP_STATEMENT_TIMEOUT");
   });
 
+  it("survives that the table it was prepared for has changed", async () => {
+    await lab.admin`create table if not exists changing (id int)`;
+    const { sql } = lab.open({ maxStatements: 1 });
+    const read = () => sql`select * from changing`;
+    await sql`insert into changing values (1)`;
+    expect(await read()).toEqual([{ id: 1 }]);
+
+    await lab.admin`alter table changing add column body text`;
+
+    expect(await read()).toEqual([{ id: 1, body: null }]);
+  });
+
   it("has a fresh connection when the old one has served its time", async () => {
     const { sql } = lab.open({ maxStatements: 1, maxLifetimeMs: 50 });
     const pid = await backendPid(sql);

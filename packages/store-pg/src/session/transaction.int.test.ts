@@ -228,7 +228,25 @@ describe("The statements sent with BEGIN", () => {
     expect(order).toEqual(["opening", "work"]);
   });
 
-  it("keep the work from starting when they fail", async () => {
+  it.each([
+    ["in time", (sql: TransactionSql) => sql`select 1 / 0`],
+    ["and it was caught", (sql: TransactionSql) => sql`select 1 / 0`.catch(() => undefined)],
+    ["and it was not awaited", async (sql: TransactionSql) => void sql`select 1 / 0`.execute()],
+  ])("keep the work from starting when one fails %s", async (_, open) => {
+    const work = vi.fn();
+    const transaction = lab.open().transaction(work, {
+      onBegin: async ({ sql }) => {
+        await open(sql);
+        await sql`select 1`.catch(() => undefined);
+        return undefined;
+      },
+    });
+
+    await expect(transaction).rejects.toMatchObject({ code: "22012" });
+    expect(work).not.toHaveBeenCalled();
+  });
+
+  it("can refuse the transaction", async () => {
     const work = vi.fn();
     const transaction = lab.open().transaction(work, {
       onBegin: async () => {

@@ -108,6 +108,7 @@ async function run<Tables, T>(
     if (opening !== undefined) swallow(opening);
     await begun;
     backendPid = (await opening)?.backendPid;
+    if (scope.failure !== undefined) throw scope.failure.error;
     return work(tx);
   }
 
