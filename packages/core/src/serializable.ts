@@ -100,7 +100,7 @@ function unserializableObject(value: object): string | null {
   if (boxes.some((box) => value instanceof box)) return "a boxed value";
   if (ArrayBuffer.isView(value)) return "binary data";
   const type = emptied.find((one) => value instanceof one);
-  return type ? `a ${type.name}` : null;
+  return type ? `${/^[AEIOU]/.test(type.name) ? "an" : "a"} ${type.name}` : null;
 }
 
 function describeText(text: string): string {

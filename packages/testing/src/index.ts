@@ -11,4 +11,5 @@ export {
 export type { MemoryTable, MemoryTransaction } from "./memory/memory-transaction.ts";
 export { createMemoryDispatcher } from "./memory-dispatcher.ts";
 export { type EventRecording, type Recorded, recordEvents } from "./record-events.ts";
+export { type ConsumerRun, type RunConsumerOptions, runConsumer } from "./run-consumer.ts";
 export { createSeededRandomness } from "./seeded-randomness.ts";

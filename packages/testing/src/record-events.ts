@@ -13,7 +13,7 @@ export interface EventRecording<Events> {
   of<Name extends keyof Events>(name: Name): readonly Events[Name][];
   /**
    * Waits for the next event with this name that satisfies the condition; those already recorded do not count.
-   * Never rejects: the test's own timeout ends a wait for what does not come.
+   * Rejects only with what the condition throws: the test's own timeout ends a wait for what does not come.
    */
   next<Name extends keyof Events>(name: Name, condition?: (payload: Events[Name]) => boolean): Promise<Events[Name]>;
   /** As {@link EventRecording.next}, but an event that is already recorded counts too. */
@@ -41,11 +41,15 @@ export function recordEvents<Events>(source: EventSource<Events>): EventRecordin
     all.filter((event) => event.name === name).map((event) => event.payload as Events[Name]);
 
   const next = <Name extends keyof Events>(name: Name, condition: (payload: Events[Name]) => boolean = () => true) =>
-    new Promise<Events[Name]>((resolve) => {
+    new Promise<Events[Name]>((resolve, reject) => {
       const off = source.on(name, (payload) => {
-        if (!condition(payload)) return;
+        try {
+          if (!condition(payload)) return;
+          resolve(payload);
+        } catch (error) {
+          reject(error);
+        }
         off();
-        resolve(payload);
       });
     });
 
