@@ -18,8 +18,8 @@ async function leaveHalves(tx: PgTransaction, consumer: string, event: RecordedE
   await tx.sql`insert into halves (consumer, position, half) values (${consumer}, ${position}, 2)`;
 }
 
-function consumer(name: string, handle: (event: RecordedEvent, tx: PgTransaction) => Promise<unknown>) {
-  return defineConsumer<PgTransaction>({ name, batchSize: 5, handle: (event, { tx }) => handle(event, tx) });
+function consumer(name: string, handle: (event: RecordedEvent, tx: PgTransaction) => Promise<unknown>, batchSize = 5) {
+  return defineConsumer<PgTransaction>({ name, batchSize, handle: (event, { tx }) => handle(event, tx) });
 }
 
 /** Consumers as people write them, careless ones among them. */
@@ -31,19 +31,28 @@ function careless(): Consumer<PgTransaction>[] {
       leaveHalves(tx, "catches", event, () => tx.sql`select pg_sleep(0.004)`.catch(() => undefined)),
     ),
     consumer("idles", (event, tx) => leaveHalves(tx, "idles", event, () => pause(3))),
-    consumer("goes on late", async (event, tx) => {
-      await leaveHalves(tx, "goes on late", event, () => pause(1));
-      void pause(5)
-        .then(() => tx.sql`insert into halves (consumer, position, half) values ('goes on late', 0, 3)`)
-        .catch(() => undefined);
-    }),
-    consumer("awaits an old query", async (event, tx) => {
-      await old?.catch(() => undefined);
-      const query = tx.sql`insert into halves (consumer, position, half) values ('awaits an old query', 0, 3)`;
-      // Executed by the next call, whose transaction is another one.
-      old = { catch: (recover: () => undefined) => query.then(() => undefined, recover) } as Promise<unknown>;
-      await leaveHalves(tx, "awaits an old query", event, () => tx.sql`select 1`);
-    }),
+    // One event a batch: what comes late comes after the end of its transaction.
+    consumer(
+      "goes on late",
+      async (event, tx) => {
+        await leaveHalves(tx, "goes on late", event, () => pause(1));
+        void pause(5)
+          .then(() => tx.sql`insert into halves (consumer, position, half) values ('goes on late', 0, 3)`)
+          .catch(() => undefined);
+      },
+      1,
+    ),
+    consumer(
+      "awaits an old query",
+      async (event, tx) => {
+        await old?.catch(() => undefined);
+        const query = tx.sql`insert into halves (consumer, position, half) values ('awaits an old query', 0, 3)`;
+        // Executed by the next call, whose transaction is another one.
+        old = { catch: (recover: () => undefined) => query.then(() => undefined, recover) } as Promise<unknown>;
+        await leaveHalves(tx, "awaits an old query", event, () => tx.sql`select 1`);
+      },
+      1,
+    ),
     consumer("catches in a savepoint", (event, tx) =>
       leaveHalves(tx, "catches in a savepoint", event, () =>
         tx.sql.savepoint((inner) => inner`select pg_sleep(0.002), 1 / 0`).catch(() => undefined),
@@ -98,10 +107,11 @@ describe(`${KILLS} killed backends and ${RESTARTS} immediate restarts of the ser
   async function kill(): Promise<number> {
     try {
       const ended = await admin`
-        select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'victim%'
+        select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pup victim'
         order by (state <> 'idle') desc, random() limit 1`;
       return ended.length;
-    } catch {
+    } catch (error) {
+      if (!store.isTransient(error)) throw error;
       return 0; // Our own connection fell with the server.
     }
   }
@@ -116,7 +126,10 @@ describe(`${KILLS} killed backends and ${RESTARTS} immediate restarts of the ser
     let appended = 0;
     let producing = true;
     const producer = (async () => {
-      while (producing) await append(appended++);
+      while (producing) {
+        await append(appended++);
+        await pause(2);
+      }
     })();
     let kills = 0;
     for (let restarts = 0; restarts <= RESTARTS; restarts++) {
