@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { startTcpProxy } from "@pup/testing/postgres";
+import type { Sql } from "postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
 
@@ -204,6 +205,21 @@ describe("A session", () => {
     expect(await sessions.sql`select current_setting('application_name') as name, array[1, 2] as list`).toEqual([
       { name: "pup session lab", list: [1, 2] },
     ]);
+
+    const cached = new Map<boolean, Sql>();
+    const forgetful = lab.open({
+      connection: (overrides) => {
+        // A new one for each of the first two, then always the same.
+        const isFirst = cached.size === 0;
+        const client = cached.get(isFirst) ?? postgres(lab.url, overrides);
+        cached.set(isFirst, client);
+        return client;
+      },
+      maxTransactions: 1,
+    });
+    await forgetful.sql`select 1`;
+    expect(await outcomeOf(forgetful.transaction((tx) => tx.sql`select 1`))).toBe("PUP_INVALID_OPTION");
+    expect(await outcomeOf(forgetful.openSession())).toBe("PUP_INVALID_OPTION");
 
     const shared = postgres(lab.url);
     for (const factory of [() => shared, (overrides: object) => postgres(lab.url, { ...overrides, max: 10 })]) {

@@ -1,5 +1,5 @@
 import { UnsupportedError } from "@pup/core";
-import type { Query } from "./query.ts";
+import { fail, type Query } from "./query.ts";
 
 /** Decides, when a query is executed, where it goes: to a session, or back with an error. */
 export type Dispatch = (query: Query) => void;
@@ -23,7 +23,14 @@ const CANCEL_UNSUPPORTED = "A single query cannot be cancelled here: abort the s
  */
 export function createGuard(dispatch: Dispatch, openCursor: OpenCursor): (query: Query) => Query {
   const guarded = {
-    handler: dispatch,
+    handler(executed: Query): void {
+      try {
+        dispatch(executed);
+      } catch (error) {
+        // postgres.js would leave it unhandled, and the query unanswered.
+        fail(executed, error);
+      }
+    },
     forEach(this: Query, onRow: OnRow) {
       return eachRow(this, onRow);
     },

@@ -120,5 +120,5 @@ async function untilCut(laying: Promise<Socket>, signal: AbortSignal): Promise<S
 }
 
 function refuse(reason?: unknown): never {
-  throw reason ?? new Error("The connection is closed for good.");
+  throw reason ?? new Error("No host is left to try: a session connects once.");
 }

@@ -20,7 +20,7 @@ import { createScope, rootCause, type Scope } from "./transaction-scope.ts";
 export interface TransactionOptions<Tables = unknown> {
   /** Gives the transaction up, as long as its COMMIT has not been sent; also while it waits for its turn. */
   readonly signal?: AbortSignal | undefined;
-  /** Time from BEGIN to the end, in milliseconds; waiting for a free session does not count. @defaultValue no limit */
+  /** Time from BEGIN to the end, connecting included, in milliseconds; waiting for its turn does not count. @defaultValue no limit */
   readonly timeoutMs?: number | undefined;
   /**
    * Sends the first statements together with BEGIN, which saves a round trip; the work starts when they are answered, and
