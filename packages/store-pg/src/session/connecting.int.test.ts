@@ -3,7 +3,7 @@ import { createServer, type Socket } from "node:net";
 import { startTcpProxy } from "@pup/testing/postgres";
 import type { Sql } from "postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
+import { expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "../test-support/session-lab.ts";
 
 describe("A session that cannot be opened", () => {
   let lab: SessionLab;

@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import { startTcpProxy } from "@pup/testing/postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { deferred, expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "../test-support/session-lab.ts";
 import { createSessions } from "./create-sessions.ts";
-import { deferred, expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
 
 const never = new Promise<never>(() => undefined);
 

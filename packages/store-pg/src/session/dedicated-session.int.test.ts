@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { backendPid, expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
+import { backendPid, expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "../test-support/session-lab.ts";
 
 describe("A dedicated session", () => {
   let lab: SessionLab;

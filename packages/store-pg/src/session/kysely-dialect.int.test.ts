@@ -1,6 +1,6 @@
 import { CamelCasePlugin, sql as kyselySql } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
+import { openSessionLab, outcomeOf, type SessionLab } from "../test-support/session-lab.ts";
 
 describe("Kysely in a transaction", () => {
   let lab: SessionLab;

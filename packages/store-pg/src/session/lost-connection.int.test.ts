@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Sessions } from "./create-sessions.ts";
 import {
   backendPid,
   deferred,
@@ -8,7 +7,8 @@ import {
   openSessionLab,
   outcomeOf,
   type SessionLab,
-} from "./support/session-lab.ts";
+} from "../test-support/session-lab.ts";
+import type { Sessions } from "./create-sessions.ts";
 import type { PgTransaction } from "./transaction-facade.ts";
 
 /** What a handler does while its backend dies, given the means to kill it. Row 1 is written already. */

@@ -4,14 +4,14 @@ import { createSeededRandomness } from "@pup/testing";
 import { findBinaries, type PostgresServer, startPostgres } from "@pup/testing/postgres";
 import postgres, { type Sql } from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Sessions } from "./create-sessions.ts";
 import {
   APPLICATION_NAME,
   expectNoCrash,
   type LabTables,
   openSessionLab,
   type SessionLab,
-} from "./support/session-lab.ts";
+} from "../test-support/session-lab.ts";
+import type { Sessions } from "./create-sessions.ts";
 import type { PgTransaction } from "./transaction-facade.ts";
 
 const LOOPS = 6;

@@ -7,7 +7,7 @@ import {
   openSessionLab,
   outcomeOf,
   type SessionLab,
-} from "./support/session-lab.ts";
+} from "../test-support/session-lab.ts";
 
 const never = new Promise<never>(() => undefined);
 

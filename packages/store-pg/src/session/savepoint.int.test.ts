@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { expectNoCrash, type LabTables, openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
+import {
+  expectNoCrash,
+  type LabTables,
+  openSessionLab,
+  outcomeOf,
+  type SessionLab,
+} from "../test-support/session-lab.ts";
 import type { PgTransaction } from "./transaction-facade.ts";
 
 describe("A savepoint", () => {

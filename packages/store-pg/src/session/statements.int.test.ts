@@ -1,6 +1,6 @@
 import { startTcpProxy } from "@pup/testing/postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { backendPid, expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
+import { backendPid, expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "../test-support/session-lab.ts";
 
 describe("A single statement", () => {
   let lab: SessionLab;

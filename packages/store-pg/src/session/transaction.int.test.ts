@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { startTcpProxy } from "@pup/testing/postgres";
 import type { TransactionSql } from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { backendPid, expectNoCrash, openSessionLab, outcomeOf, type SessionLab } from "./support/session-lab.ts";
+import {
+  backendPid,
+  deferred,
+  expectNoCrash,
+  openSessionLab,
+  outcomeOf,
+  type SessionLab,
+} from "../test-support/session-lab.ts";
 import { transactionMarker } from "./transaction-marker.ts";
 
 let lab: SessionLab;
@@ -141,13 +148,16 @@ describe("A transaction", () => {
     expect(await ids()).toEqual([]);
   });
 
-  it("fails when its handler ends before a savepoint does", async () => {
+  it("fails when its handler ends before a savepoint does, which would be committed half done", async () => {
+    const halfDone = deferred();
     const transaction = lab.open().transaction(async (tx) => {
       void tx.savepoint(async (sp) => {
         await sp.sql`insert into notes (id) values (1)`;
+        halfDone.resolve();
+        await sp.sql`select pg_sleep(0.05)`;
         await sp.sql`insert into notes (id) values (2)`;
       });
-      await tx.sql`select 1`.catch(() => undefined);
+      await halfDone.promise;
     });
 
     await expect(transaction).rejects.toMatchObject({ code: "PUP_SAVEPOINT_OPEN" });

@@ -28,6 +28,11 @@ export interface TransactionOptions<Tables = unknown> {
    * Resolves with the backend's process id if it has read it, which is needed to end the backend behind a pooler.
    */
   readonly onBegin?: ((tx: PgTransaction<Tables>) => Promise<BackendFacts | undefined>) | undefined;
+  /**
+   * Sends the last statements, through a handle of its own: the one that the work was given can send nothing any more by
+   * then. Not called when something has failed.
+   */
+  readonly beforeCommit?: ((tx: PgTransaction<Tables>) => Promise<void>) | undefined;
 }
 
 export interface BackendFacts {
@@ -82,11 +87,13 @@ async function run<Tables, T>(
   { maker, createDb, endBackend }: TransactionsOptions<Tables>,
   session: Session,
   work: (tx: PgTransaction<Tables>) => T | Promise<T>,
-  { signal, timeoutMs, onBegin }: TransactionOptions<Tables>,
+  { signal, timeoutMs, onBegin, beforeCommit }: TransactionOptions<Tables>,
 ): Promise<T> {
+  // Ours lasts from BEGIN to COMMIT; the work's own is closed before.
   const scope = createScope();
+  const workScope = createScope(scope);
   const channel = createChannel(maker, session);
-  const tx = createFacade({ maker, channel, createDb }, scope);
+  const open = (part: Scope) => createFacade({ maker, channel, createDb }, part);
   let backendPid: number | undefined;
   let committing = false;
 
@@ -104,12 +111,15 @@ async function run<Tables, T>(
 
   async function perform(): Promise<T> {
     const begun = channel.control(scope, BEGIN);
-    const opening = onBegin?.(tx);
+    const opening = onBegin?.(open(scope));
     if (opening !== undefined) swallow(opening);
     await begun;
     backendPid = (await opening)?.backendPid;
     if (scope.failure !== undefined) throw scope.failure.error;
-    return work(tx);
+    const value = await work(open(workScope));
+    settle(workScope, interruption.reason);
+    await beforeCommit?.(open(scope));
+    return value;
   }
 
   try {
@@ -122,7 +132,7 @@ async function run<Tables, T>(
     return value;
   } catch (error) {
     if (committing) throw error;
-    const reason = interruption.reason ?? session.loss ?? rootCause(scope, error);
+    const reason = interruption.reason ?? session.loss ?? rootCause(workScope, error);
     scope.close(() => overBecause());
     const end = (cause: Error) => endBackend(session, cause, backendPid);
     if (interruption.reason !== undefined && session.busy) await end(interruption.reason);

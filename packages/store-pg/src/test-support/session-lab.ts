@@ -1,8 +1,8 @@
 import { createDatabase } from "@pup/testing/postgres";
 import postgres, { type ISql, type Sql } from "postgres";
 import { expect, inject, onTestFinished } from "vitest";
-import { createSessions, type Sessions } from "../create-sessions.ts";
-import type { SessionsOptions } from "../options.ts";
+import { createSessions, type Sessions } from "../session/create-sessions.ts";
+import type { SessionsOptions } from "../session/options.ts";
 
 /** Tables that the tests make. */
 export interface LabTables {
