@@ -29,6 +29,7 @@ describe("createNotifyDispatcher", () => {
   let database: TestDatabase;
   let sql: Sql;
   let proxy: TcpProxy;
+  let position = 0n;
   const opened: Dispatcher[] = [];
 
   beforeAll(async () => {
@@ -64,7 +65,7 @@ describe("createNotifyDispatcher", () => {
     const started = dispatcher.start({
       wake: () => bell.dispatchEvent(new Event("wake")),
       control: (signal) => controls.push(signal),
-      latestPosition: async () => 0n,
+      latestPosition: async () => position,
       clock,
       random: systemRandomness,
       logger: { ...silentLogger, info: log, warn: log, error: log },
@@ -162,6 +163,40 @@ describe("createNotifyDispatcher", () => {
       await wait(200);
 
       expect(heard).toBe(false);
+    });
+  });
+
+  describe("asking besides", () => {
+    it("wakes for an event of which no notification came", async () => {
+      const { woken } = await listenWell({ reconcileIntervalMs: 50 });
+      const heard = woken();
+
+      position += 1n;
+
+      await heard;
+    });
+
+    it("goes on while nobody listens", async () => {
+      const { woken, recorded } = await listenWell({ reconcileIntervalMs: 50 });
+      const lost = recorded.next("dispatcher:disconnected");
+      await proxy.setListening(false);
+      await lost;
+      const heard = woken();
+
+      position += 1n;
+
+      await heard;
+    });
+
+    it("does not wake without news", async () => {
+      const { woken } = await listenWell({ reconcileIntervalMs: 20 });
+      let wakeUps = 0;
+      void woken().then(() => {
+        wakeUps += 1;
+      });
+      await wait(200);
+
+      expect(wakeUps).toBe(0);
     });
   });
 
@@ -348,7 +383,7 @@ describe("createNotifyDispatcher", () => {
   describe("stop", () => {
     it("leaves no session behind", async () => {
       const { dispatcher } = await listenWell({ connection: database.url });
-      expect(await countSessions()).toBe(1);
+      await expect.poll(countSessions).toBe(1);
 
       await dispatcher.stop();
 

@@ -100,6 +100,11 @@ export function toServer(connection: ConnectionOptions): Server {
 }
 
 function parse(connection: ConnectionOptions): ParsedOptions {
+  if (typeof connection !== "string" && (typeof connection !== "object" || connection === null)) {
+    throw new InvalidOptionError(
+      `Expected \`connection\` to be a connection string or options of postgres.js, got ${connection === null ? "null" : typeof connection}.`,
+    );
+  }
   const { url, ...options } = typeof connection === "string" ? { url: connection } : connection;
   try {
     const client = url === undefined ? postgres(options) : postgres(url, options);
