@@ -43,7 +43,8 @@ export async function openParts(serverUrl: string, { max = 10, clientMax = 10 } 
     store,
     sql,
     start(options) {
-      const worker = createWorker({ store, dispatcher: createPollDispatcher(), ...options });
+      // Told sooner than by default what to run: where a test is about something else, a second here is a second lost.
+      const worker = createWorker({ store, dispatcher: createPollDispatcher(), assignmentPollMs: 50, ...options });
       const recorded = recordEvents(worker.events);
       const ended = worker.start();
       ended.catch(() => undefined); // Tests that expect a failure look at `ended`.

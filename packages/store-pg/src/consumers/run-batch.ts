@@ -66,20 +66,15 @@ export function createRunBatch<UserTables>(options: RunBatchOptions<UserTables>)
     const { timeoutMs, signal } = batch;
     let marker: Marker | undefined;
     try {
-      await options.transaction(
-        async (tx) => {
-          await work(tx);
-          await saveCheckpoint(tx, marker as Marker, batch);
+      await options.transaction(work, {
+        timeoutMs,
+        signal,
+        onBegin: (tx) => {
+          marker = transactionMarker(tx.sql);
+          return fence(tx, marker, batch, checksConnection);
         },
-        {
-          timeoutMs,
-          signal,
-          onBegin: (tx) => {
-            marker = transactionMarker(tx.sql);
-            return fence(tx, marker, batch, checksConnection);
-          },
-        },
-      );
+        beforeCommit: (tx) => saveCheckpoint(tx, marker as Marker, batch),
+      });
     } catch (error) {
       throw translateTimeout(error, batch);
     }

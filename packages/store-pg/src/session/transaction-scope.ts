@@ -13,13 +13,19 @@ export interface Scope {
   fail(error: unknown): void;
   /** Ends the scope. Only the first call counts. */
   close(why: () => Error): void;
+  /** A part of it that can be closed before it, and whose failures are its own. */
+  part(): Scope;
   /** Opens a savepoint. */
   enter(): Scope;
   /** The savepoint opened last is over. */
   leave(): void;
 }
 
-export function createScope(parent?: Scope): Scope {
+export function createScope(): Scope {
+  return scopeIn();
+}
+
+function scopeIn(parent?: Scope, onFailure?: (error: unknown) => void): Scope {
   let over: (() => Error) | undefined;
   let failure: { readonly error: unknown } | undefined;
   let hasSavepoint = false;
@@ -35,13 +41,15 @@ export function createScope(parent?: Scope): Scope {
     },
     fail(error) {
       failure ??= { error };
+      onFailure?.(error);
     },
     close(why) {
       over ??= why;
     },
+    part: () => scopeIn(scope, scope.fail),
     enter() {
       hasSavepoint = true;
-      return createScope(scope);
+      return scopeIn(scope);
     },
     leave() {
       hasSavepoint = false;

@@ -91,7 +91,7 @@ async function run<Tables, T>(
 ): Promise<T> {
   // Ours lasts from BEGIN to COMMIT; the work's own is closed before.
   const scope = createScope();
-  const workScope = createScope(scope);
+  const workScope = scope.part();
   const channel = createChannel(maker, session);
   const open = (part: Scope) => createFacade({ maker, channel, createDb }, part);
   let backendPid: number | undefined;
@@ -128,11 +128,11 @@ async function run<Tables, T>(
     const value = await Promise.race([performing, interruption.happened]);
     settle(scope, interruption.reason);
     committing = true;
-    await commit(maker, session, scope);
+    await commit(maker, session, workScope);
     return value;
   } catch (error) {
     if (committing) throw error;
-    const reason = interruption.reason ?? session.loss ?? rootCause(workScope, error);
+    const reason = interruption.reason ?? session.loss ?? rootCause(scope, error);
     scope.close(() => overBecause());
     const end = (cause: Error) => endBackend(session, cause, backendPid);
     if (interruption.reason !== undefined && session.busy) await end(interruption.reason);

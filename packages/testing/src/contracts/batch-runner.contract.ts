@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Batch } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { openForEach } from "./open-for-each.ts";
@@ -308,6 +309,17 @@ export function batchRunnerContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
 
       expect(await outcomeOf(effect(kept as Tx))).toBeInstanceOf(Error);
       expect(await effects()).toBe(1);
+    });
+
+    it("revokes the transaction before the checkpoint is saved: what comes late is not part of the batch", async () => {
+      const batch = await own();
+      let late: Promise<unknown> | undefined;
+      await setup().store.runBatch(batch, async (tx) => {
+        late = nextTurn().then(() => outcomeOf(effect(tx)));
+      });
+
+      expect(await late).toBeInstanceOf(Error);
+      expect(await effects()).toBe(0);
     });
 
     it("commits nothing when the connection is lost while the work runs", async () => {
