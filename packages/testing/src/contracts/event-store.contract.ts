@@ -430,6 +430,27 @@ export function eventStoreContract<Tx>(open: () => Promise<StoreSetup<Tx>>): voi
       expect(await waiting).toMatchObject({ fromVersion: 1, toVersion: 2 });
     });
 
+    it("makes an append of the same id to another aggregate wait for the outcome, and refuses it after a commit", async () => {
+      const held = await setup().begin();
+      await append([sampleEvent({ id: idOf(1) })], { tx: held.tx });
+
+      const waiting = append([sampleEvent({ id: idOf(1), aggregateId: "order-2" })]);
+      const refused = expect(waiting).rejects.toMatchObject({ code: "PUP_DUPLICATE_EVENT_ID" });
+      await held.commit();
+
+      await refused;
+    });
+
+    it("makes an append of the same id to another aggregate wait for the outcome, and takes it after a rollback", async () => {
+      const held = await setup().begin();
+      await append([sampleEvent({ id: idOf(1) })], { tx: held.tx });
+
+      const waiting = append([sampleEvent({ id: idOf(1), aggregateId: "order-2" })]);
+      await held.rollback();
+
+      expect(await waiting).toMatchObject({ toVersion: 1, duplicate: false });
+    });
+
     it("does not hold up appends of other aggregates", async () => {
       const held = await setup().begin();
       const early = await append([sampleEvent()], { tx: held.tx });

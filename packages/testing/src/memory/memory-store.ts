@@ -251,13 +251,13 @@ function connect(database: Database, { applicationName, beforeOperation }: Conne
       run("begin", () => {
         const transaction = begin();
         return {
-          tx: lendTransaction(database, transaction).tx,
+          tx: lendTransaction(database, transaction),
           commit: async () => commitTransaction(database, transaction),
           rollback: async () => rollbackTransaction(database, transaction),
           prepare: async () => prepareTransaction(database, transaction),
         };
       }),
-    transaction: (work) => write("transaction", (transaction) => work(lendTransaction(database, transaction).tx)),
+    transaction: (work) => write("transaction", (transaction) => work(lendTransaction(database, transaction))),
     terminate: (tx) =>
       rollbackTransaction(
         database,

@@ -27,15 +27,9 @@ const OWN = "own:";
 
 const transactionOf = new WeakMap<MemoryTransaction, Transaction>();
 
-/** Hands a transaction out. What was handed out does nothing any more after `revoke`. */
-export function lendTransaction(
-  database: Database,
-  transaction: Transaction,
-): { tx: MemoryTransaction; revoke(): void } {
-  let revoked = false;
-
+/** Hands a transaction out. What was handed out does nothing any more once the transaction is over. */
+export function lendTransaction(database: Database, transaction: Transaction): MemoryTransaction {
   const use = async <Result>(act: () => Result | Promise<Result>): Promise<Result> => {
-    if (revoked) throw new InvalidStateError("Expected the transaction to be used only until its handler settled.");
     checkUsable(transaction);
     return act();
   };
@@ -44,10 +38,10 @@ export function lendTransaction(
     table<Row>(name: string): MemoryTable<Row> {
       const table = OWN + name;
       const read = (key: string) => structuredClone(readRow<Row>(database, transaction, table, key));
-      const change = (key: string, change: (row: Row | undefined) => Row | undefined) =>
+      const change = (key: string, makeRow: (row: Row | undefined) => Row | undefined) =>
         use(async () => {
           await lockRow(database, transaction, table, key);
-          const row = structuredClone(change(read(key)));
+          const row = structuredClone(makeRow(read(key)));
           writeRow(transaction, table, key, row);
           return structuredClone(row);
         });
@@ -70,12 +64,7 @@ export function lendTransaction(
     },
   };
   transactionOf.set(tx, transaction);
-  return {
-    tx,
-    revoke() {
-      revoked = true;
-    },
-  };
+  return tx;
 }
 
 /**

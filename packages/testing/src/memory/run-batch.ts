@@ -12,7 +12,6 @@ export async function runBatch(
   work: (tx: MemoryTransaction) => Promise<void>,
 ): Promise<void> {
   const { consumer, epoch, from, to, timeoutMs, signal } = batch;
-  const lent = lendTransaction(database, transaction);
   const giveUp = (reason: Error) => rollbackTransaction(database, transaction, reason);
   const onAbort = () => giveUp(signal.reason);
   const cancelTimeout = database.clock.after(timeoutMs, () => giveUp(new BatchTimeoutError(consumer, timeoutMs)));
@@ -22,8 +21,7 @@ export async function runBatch(
     signal.throwIfAborted();
     const checkpoint = await lockCheckpoint(database, transaction, consumer);
     if (checkpoint?.epoch !== epoch || checkpoint.position > from) throw new FencedError(consumer, epoch);
-    await Promise.race([whenEnded(transaction), work(lent.tx)]);
-    lent.revoke();
+    await Promise.race([whenEnded(transaction), work(lendTransaction(database, transaction))]);
     checkUsable(transaction);
     writeCheckpoint(transaction, { ...checkpoint, position: to });
     commitTransaction(database, transaction);
@@ -31,7 +29,6 @@ export async function runBatch(
     rollbackTransaction(database, transaction);
     throw error;
   } finally {
-    lent.revoke();
     cancelTimeout();
     signal.removeEventListener("abort", onAbort);
   }
