@@ -7,7 +7,10 @@ import { createPgStore, migrate, type PgTransaction } from "@pup/store-pg";
 const connection = process.env.DATABASE_URL ?? "postgres://localhost/postgres";
 await migrate({ connection });
 const store = createPgStore({ connection });
-await store.transaction(({ sql }) => sql`create table if not exists placed_orders (order_id text, cents integer)`);
+await store.transaction(async ({ sql }) => {
+  await sql`select pg_advisory_xact_lock(1)`; // Several may start at once.
+  await sql`create table if not exists placed_orders (order_id text, cents integer)`;
+});
 
 const orders = defineConsumer<PgTransaction>({
   name: "placed-orders.v1",

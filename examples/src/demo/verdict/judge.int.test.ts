@@ -1,76 +1,44 @@
-import { createWorker } from "@pup/coordinator";
-import { createPollDispatcher } from "@pup/dispatch-poll";
-import { createPgStore, type PgStore } from "@pup/store-pg";
-import { createDatabase, type TestDatabase } from "@pup/testing/postgres";
-import postgres, { type Sql, type TransactionSql } from "postgres";
+import type { TransactionSql } from "postgres";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { prepareDatabase } from "../prepare-database.ts";
 import { shopConsumers } from "../shop/consumers/index.ts";
 import { addProduct, type Decision, moveCustomer, moveOrderOn, placeOrder, registerCustomer } from "../shop/decide.ts";
-import type { ShopTables } from "../shop/tables.ts";
-import { withTrail } from "../worker/with-trail.ts";
 import { type Judgement, judge } from "./judge.ts";
+import { openTestShop, type TestShop } from "./test-shop.ts";
 
-let database: TestDatabase;
-let store: PgStore<ShopTables>;
-let sql: Sql;
-const acknowledged = new Set<string>();
-const rolledBack = new Set<string>();
+let shop: TestShop;
 
 /** A day in the shop, handled by all consumers. */
 beforeAll(async () => {
-  database = await createDatabase(inject("postgresUrl"));
-  sql = postgres(database.url, { max: 2, onnotice: () => undefined });
-  await prepareDatabase(sql, database.url);
-  store = createPgStore<ShopTables>({ connection: database.url });
-
+  shop = await openTestShop(inject("postgresUrl"));
   const basket = [{ productId: "mug", quantity: 2, priceCents: 900 }];
-  await append(addProduct("mug", 900, 50));
-  await append(registerCustomer("ada", "Ghent"));
-  for (const orderId of ["shipped", "cancelled", "open"]) await append(placeOrder(orderId, "ada", basket));
-  await append(placeOrder("refunded", "ada", basket, { paid: true }));
+  await shop.append(addProduct("mug", 900, 50));
+  await shop.append(registerCustomer("ada", "Ghent"));
+  for (const orderId of ["shipped", "cancelled", "open"]) await shop.append(placeOrder(orderId, "ada", basket));
+  await shop.append(placeOrder("refunded", "ada", basket, { paid: true }));
   await goOn("shipped");
-  await append(moveCustomer("ada", "Falun"));
+  await shop.append(moveCustomer("ada", "Falun"));
   await goOn("shipped");
   await goOn("cancelled", { cancel: true });
   await goOn("refunded", { cancel: true });
-  await rollBack(registerCustomer("bob", "Bergen"));
-
-  const worker = createWorker({ store, dispatcher: createPollDispatcher(), consumers: shopConsumers.map(withTrail) });
-  await worker.runOnce();
+  await shop.rollBack(registerCustomer("bob", "Bergen"));
+  await shop.handle();
 });
 
-afterAll(async () => {
-  await store.close();
-  await sql.end();
-  await database.drop();
-});
-
-async function append({ events, expectedVersion }: Decision): Promise<void> {
-  for (const { id } of (await store.append(events, { expectedVersion })).events) acknowledged.add(id);
-}
-
-async function rollBack({ events, expectedVersion }: Decision): Promise<void> {
-  const undone = store.transaction(async (tx) => {
-    for (const { id } of (await store.append(events, { expectedVersion, tx })).events) rolledBack.add(id);
-    throw new Error("not after all");
-  });
-  await expect(undone).rejects.toThrow("not after all");
-}
+afterAll(() => shop.close());
 
 async function goOn(orderId: string, { cancel = false } = {}): Promise<void> {
-  const stream = await store.readStream({ aggregateType: "Order", aggregateId: orderId });
-  await append(moveOrderOn(stream, { cancel, carrier: "Pelican" }) as Decision);
+  const stream = await shop.store.readStream({ aggregateType: "Order", aggregateId: orderId });
+  await shop.append(moveOrderOn(stream, { cancel, carrier: "Pelican" }) as Decision);
 }
 
 /** The judgement on a database in which something has been changed, which is then changed back. */
 async function judgeAfter(
   change: (tx: TransactionSql) => Promise<unknown>,
-  account = { acknowledged, rolledBack },
+  account = shop.account,
 ): Promise<Judgement> {
   let judgement: Judgement | undefined;
   const undo = new Error("undo");
-  await sql
+  await shop.sql
     .begin(async (tx) => {
       await change(tx);
       judgement = await judge(tx, shopConsumers, account);
@@ -86,9 +54,34 @@ const allIsWell = { lost: 0, duplicates: 0, outOfOrder: 0, wrongRows: 0, wrongAp
 
 describe("The verdict", () => {
   it("is good when everything was handled once and in order", async () => {
-    const judgement = await judge(sql, shopConsumers, { acknowledged, rolledBack });
-    expect(judgement).toMatchObject({ ...allIsWell, events: acknowledged.size });
+    const judgement = await judge(shop.sql, shopConsumers, shop.account);
+    expect(judgement).toMatchObject({ ...allIsWell, events: shop.account.acknowledged.size });
     expect(judgement.deliveries).toBeGreaterThan(3 * judgement.events);
+  });
+
+  it("notices what is lost when open transactions are overlooked", async () => {
+    const other = await openTestShop(inject("postgresUrl"));
+    try {
+      await other.store.transaction(async (tx) => {
+        const early = registerCustomer("early", "Ghent");
+        const { events } = await other.store.append(early.events, { tx });
+        for (const { id } of events) other.account.acknowledged.add(id);
+        await other.append(registerCustomer("late", "Falun"));
+        const blind = {
+          ...other.store,
+          inFlightAppenders: async () => ({ ...(await other.store.inFlightAppenders()), appenders: [] }),
+        };
+        await other.handle(blind);
+      });
+      await other.handle();
+
+      // The first customer, as Analytics, Email and Shipping never saw it.
+      const judgement = await judge(other.sql, shopConsumers, other.account);
+      expect(judgement).toMatchObject({ events: 2, lost: 3, duplicates: 0, wrongAppends: 0 });
+      expect(judgement.wrongRows).toBeGreaterThan(0);
+    } finally {
+      await other.close();
+    }
   });
 
   it("notices an event that a consumer never got", async () => {
@@ -96,7 +89,11 @@ describe("The verdict", () => {
       (tx) => tx`
       delete from trail where consumer = 'Orders' and position = (select min(position) from trail where consumer = 'Orders')`,
     );
-    expect(judgement).toMatchObject({ ...allIsWell, lost: 1, faults: [expect.stringContaining("never reached")] });
+    expect(judgement).toMatchObject({
+      ...allIsWell,
+      lost: 1,
+      faults: [expect.stringContaining("never reached Orders: 1")],
+    });
   });
 
   it("notices an event that a consumer got twice", async () => {
@@ -107,7 +104,7 @@ describe("The verdict", () => {
     expect(judgement).toMatchObject({
       ...allIsWell,
       duplicates: 1,
-      faults: [expect.stringContaining("more than once")],
+      faults: [expect.stringContaining("once too often: 1")],
     });
   });
 
@@ -130,7 +127,7 @@ describe("The verdict", () => {
       (tx) => tx`
       insert into trail (consumer, epoch, position) select 'Billing', 1, max(position) + 1000 from trail`,
     );
-    expect(judgement).toMatchObject({ ...allIsWell, faults: [expect.stringContaining("should not have got")] });
+    expect(judgement).toMatchObject({ ...allIsWell, faults: [expect.stringContaining("should not have: 1")] });
   });
 
   it.each([
@@ -149,7 +146,7 @@ describe("The verdict", () => {
     expect(judgement).toMatchObject({
       ...allIsWell,
       wrongRows: 1,
-      faults: [`1 rows of ${table} are not what the log says.`],
+      faults: [`Rows of ${table} that are not what the log says: 1.`],
     });
   });
 
@@ -169,9 +166,9 @@ describe("The verdict", () => {
   });
 
   it("notices an event that nobody handled", async () => {
-    const account = { acknowledged: new Set(acknowledged), rolledBack };
+    const account = { ...shop.account, acknowledged: new Set(shop.account.acknowledged) };
     const judgement = await judgeAfter(async (tx) => {
-      const { events } = await store.append(registerCustomer("eve", "Évora").events, { tx });
+      const { events } = await shop.store.append(registerCustomer("eve", "Évora").events, { tx });
       for (const { id } of events) account.acknowledged.add(id);
     }, account);
     // Analytics, Email and Shipping, and what they have not written: a count, an address and a mail, another address.
@@ -179,12 +176,12 @@ describe("The verdict", () => {
   });
 
   it("notices an acknowledged event that is gone, a rolled-back one that is there, and one from nowhere", async () => {
-    const [undead = "", , ...others] = acknowledged;
+    const [undead = "", , ...others] = shop.account.acknowledged;
     const account = { acknowledged: new Set([...others, "gone"]), rolledBack: new Set([undead]) };
-    expect(await judge(sql, shopConsumers, account)).toMatchObject({
+    expect(await judge(shop.sql, shopConsumers, account)).toMatchObject({
       ...allIsWell,
       wrongAppends: 3,
-      faults: [/not in the log/, /were rolled back/, /appended by nobody/].map((fault) => expect.stringMatching(fault)),
+      faults: [/acknowledged/, /rolled back/, /nobody appended/].map((fault) => expect.stringMatching(fault)),
     });
   });
 

@@ -36,33 +36,38 @@ export async function judge(sql: ISql, consumers: readonly Scoped[], account: Ac
     outOfOrder: sum(trails, ({ outOfOrder }) => outOfOrder),
     wrongRows: sum(tables, ({ rows }) => rows),
     wrongAppends: appends.missing + appends.undead + appends.unaccounted,
-    faults: [...nothingHappened, ...trails.flatMap(trailFaults), ...tables.map(tableFault), ...accountFaults(appends)],
+    faults: [
+      ...nothingHappened,
+      ...trails.flatMap(trailFaults),
+      ...tables.flatMap(tableFaults),
+      ...accountFaults(appends),
+    ],
   };
 }
 
 function trailFaults({ consumer, lost, duplicates, outOfOrder, strays }: TrailFindings): string[] {
   return [
-    ...fault(lost, `in scope of ${consumer} never reached it`),
-    ...fault(duplicates, `reached ${consumer} more than once`),
-    ...fault(outOfOrder, `reached ${consumer} after a later one`),
-    ...fault(strays, `reached ${consumer} that it should not have got`),
+    ...fault(lost, `Events that never reached ${consumer}`),
+    ...fault(duplicates, `Events that reached ${consumer} once too often`),
+    ...fault(outOfOrder, `Events that reached ${consumer} after a later one`),
+    ...fault(strays, `Events that reached ${consumer} and should not have`),
   ];
 }
 
-function tableFault({ table, rows }: WrongTable): string {
-  return `${rows} rows of ${table} are not what the log says.`;
+function tableFaults({ table, rows }: WrongTable): string[] {
+  return fault(rows, `Rows of ${table} that are not what the log says`);
 }
 
 function accountFaults({ missing, undead, unaccounted }: AccountFindings): string[] {
   return [
-    ...fault(missing, "acknowledged to the producer are not in the log"),
-    ...fault(undead, "that were rolled back are in the log"),
-    ...fault(unaccounted, "in the log were appended by nobody"),
+    ...fault(missing, "Events that were acknowledged and are not in the log"),
+    ...fault(undead, "Events that were rolled back and are in the log"),
+    ...fault(unaccounted, "Events in the log that nobody appended"),
   ];
 }
 
 function fault(count: number, what: string): string[] {
-  return count === 0 ? [] : [`${count} events ${what}.`];
+  return count === 0 ? [] : [`${what}: ${count}.`];
 }
 
 function sum<Item>(items: readonly Item[], count: (item: Item) => number): number {
