@@ -10,7 +10,6 @@ export type OpenCursor = (query: Query, size: number) => AsyncIterable<readonly 
 type OnRow = (row: unknown, result: unknown) => void;
 type OnSlice = (rows: readonly unknown[]) => unknown;
 
-export const COPY_UNSUPPORTED = "COPY from and to the client is not available here: use a client of your own for it.";
 const CANCEL_UNSUPPORTED = "A single query cannot be cancelled here: abort the signal of its transaction.";
 
 /**
@@ -18,8 +17,8 @@ const CANCEL_UNSUPPORTED = "A single query cannot be cancelled here: abort the s
  * before.
  *
  * Replaced is what postgres.js does behind a query's back. `cancel()` opens a second connection and hits whatever runs on
- * the backend by then. COPY streams, and cursors that are left after their connection was lost, end the process; a cursor
- * read on after a loss says that it has come to its end.
+ * the backend by then. A cursor that is left after its connection was lost ends the process; one that is read on says that
+ * it has come to its end.
  */
 export function createGuard(dispatch: Dispatch, openCursor: OpenCursor): (query: Query) => Query {
   const guarded = {
@@ -42,8 +41,6 @@ export function createGuard(dispatch: Dispatch, openCursor: OpenCursor): (query:
     cancel(): never {
       throw new UnsupportedError(CANCEL_UNSUPPORTED);
     },
-    readable: () => Promise.reject(new UnsupportedError(COPY_UNSUPPORTED)),
-    writable: () => Promise.reject(new UnsupportedError(COPY_UNSUPPORTED)),
   };
   return (query) => Object.assign(query, guarded);
 }

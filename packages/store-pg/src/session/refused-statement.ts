@@ -1,11 +1,13 @@
 import { type PupError, UnsupportedError } from "@pup/core";
-import { COPY_UNSUPPORTED } from "./guarded-query.ts";
 import type { Query } from "./query.ts";
 import { TransactionControlError } from "./session-errors.ts";
 import { leadingWords, statementText } from "./statement-text.ts";
 
 const CONTROL = new Set(["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"]);
 const SUSPECTS = new Set([...CONTROL, "PREPARE", "COPY"]);
+/** postgres.js opens a stream for these, asked or not, and a loss while one is open ends the process. */
+const COPY_STREAM = /\b(from\s+stdin|to\s+stdout)\b/i;
+const COPY_UNSUPPORTED = "COPY from and to the client is not available here: use a client of your own for it.";
 /** A first word that its piece of text holds whole: the usual case, told apart without putting pieces together. */
 const WHOLE_FIRST_WORD = /^[ \t\n\r\f\v]*([a-z]+)[^a-z_$/-]/i;
 
@@ -23,7 +25,6 @@ export function refusedStatement(query: Query): PupError | undefined {
   const [word = "", next] = leadingWords(text, 2);
   if (CONTROL.has(word)) return new TransactionControlError(word);
   if (word === "PREPARE" && next === "TRANSACTION") return new TransactionControlError("PREPARE TRANSACTION");
-  // Even without a stream on our side, postgres.js would open one.
-  if (word === "COPY" && /\b(from\s+stdin|to\s+stdout)\b/i.test(text)) return new UnsupportedError(COPY_UNSUPPORTED);
+  if (word === "COPY" && COPY_STREAM.test(text)) return new UnsupportedError(COPY_UNSUPPORTED);
   return undefined;
 }

@@ -12,6 +12,8 @@ export async function runSavepoint<T>(
   name: string,
   work: (scope: Scope) => Promise<T>,
 ): Promise<T> {
+  const ended = parent.ended();
+  if (ended !== undefined) throw ended;
   const refusal = parent.refusal();
   if (refusal !== undefined) {
     parent.fail(refusal);

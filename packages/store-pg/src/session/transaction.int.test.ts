@@ -8,10 +8,12 @@ import {
   backendPid,
   deferred,
   expectNoCrash,
+  type LabTables,
   openSessionLab,
   outcomeOf,
   type SessionLab,
 } from "../test-support/session-lab.ts";
+import type { PgTransaction } from "./transaction-facade.ts";
 import { transactionMarker } from "./transaction-marker.ts";
 
 let lab: SessionLab;
@@ -256,6 +258,30 @@ describe("The statements sent with BEGIN", () => {
     expect(work).not.toHaveBeenCalled();
   });
 
+  it("are all that happens when BEGIN fails", async () => {
+    const proxy = await startTcpProxy(lab.url);
+    onTestFinished(() => proxy.close());
+    proxy.judge = (data) => {
+      const at = data.indexOf("begin isolation");
+      if (at >= 0) data.write("bogus", at);
+      return "pass";
+    };
+    const sessions = lab.open({ connection: proxy.url });
+    const work = vi.fn();
+
+    await expect(sessions.transaction(work)).rejects.toMatchObject({ code: "42601" });
+    await expect(
+      sessions.transaction(work, {
+        onBegin: async ({ sql }) => {
+          await sql`select 1`;
+          return undefined;
+        },
+      }),
+    ).rejects.toMatchObject({ code: "42601" });
+
+    expect(work).not.toHaveBeenCalled();
+  });
+
   it("can refuse the transaction", async () => {
     const work = vi.fn();
     const transaction = lab.open().transaction(work, {
@@ -266,6 +292,75 @@ describe("The statements sent with BEGIN", () => {
 
     await expect(transaction).rejects.toThrow("fenced");
     expect(work).not.toHaveBeenCalled();
+  });
+});
+
+describe("The statements sent before COMMIT", () => {
+  it("come after all of the work's, awaited or not, and are committed with them", async () => {
+    await lab.open().transaction(
+      async ({ sql }) => {
+        for (const id of [1, 2, 3]) sql`insert into notes (id) values (${id})`.execute();
+      },
+      {
+        beforeCommit: async ({ sql }) => {
+          await sql`insert into notes (id) select 10 + count(*) from notes`;
+        },
+      },
+    );
+
+    expect(await ids()).toEqual([1, 2, 3, 13]);
+  });
+
+  it("find the handle of the work closed", async () => {
+    const late: unknown[] = [];
+    const handles: PgTransaction<LabTables>[] = [];
+
+    await lab.open().transaction(
+      async (tx) => {
+        handles.push(tx);
+      },
+      {
+        beforeCommit: async ({ sql }) => {
+          for (const tx of handles) {
+            late.push(await outcomeOf(tx.sql`insert into notes (id) values (1)`));
+            late.push(await outcomeOf(tx.savepoint((sp) => sp.sql`insert into notes (id) values (2)`)));
+          }
+          await sql`insert into notes (id) values (3)`;
+        },
+      },
+    );
+
+    expect(late).toEqual(["PUP_TRANSACTION_OVER", "PUP_TRANSACTION_OVER"]);
+    expect(await ids()).toEqual([3]);
+  });
+
+  it.each([
+    ["the work rejects", () => Promise.reject(new Error("the handler's own"))],
+    [
+      "one of its statements has failed",
+      ({ sql }: PgTransaction<LabTables>) => sql`select 1 / 0`.catch(() => undefined),
+    ],
+  ])("are not sent when %s", async (_, work) => {
+    const beforeCommit = vi.fn(async () => undefined);
+
+    await outcomeOf(lab.open().transaction<unknown>(work, { beforeCommit }));
+
+    expect(beforeCommit).not.toHaveBeenCalled();
+  });
+
+  it("roll everything back when they fail, and name the failure that made them", async () => {
+    expectNoCrash();
+    const sessions = lab.open();
+    const own = sessions.transaction((tx) => tx.sql`insert into notes (id) values (1)`, {
+      beforeCommit: async ({ sql }) => void (await sql`select 1 / 0`),
+    });
+    await expect(own).rejects.toMatchObject({ code: "22012" });
+
+    const works = sessions.transaction(async ({ sql }) => void sql`insert into notes (id) values (1), (1)`.execute(), {
+      beforeCommit: async ({ sql }) => void (await sql`select 1`),
+    });
+    await expect(works).rejects.toMatchObject({ code: "23505" });
+    expect(await ids()).toEqual([]);
   });
 });
 
