@@ -17,10 +17,14 @@ afterEach(async () => {
 
 /** Runs an example as a user would; SIGTERM follows once it has said `until`. Answers with what it said, and how it ended. */
 async function run(file: string, until?: RegExp) {
-  const started = spawn(process.execPath, ["--conditions=@pup/source", `${import.meta.dirname}/${file}`], {
-    env: { ...process.env, DATABASE_URL: database.url },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const started = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", "--conditions=@pup/source", `${import.meta.dirname}/${file}`],
+    {
+      env: { ...process.env, DATABASE_URL: database.url },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   program = started;
   let output = "";
   for (const stream of [started.stdout, started.stderr]) {

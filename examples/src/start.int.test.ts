@@ -10,10 +10,14 @@ afterEach(() => {
 
 /** Starts the demo on the server of the tests; `react` sees all that it has said so far, each time it says something. */
 async function runDemo(args: string[], react: (output: string, demo: ChildProcess) => void = () => undefined) {
-  const started = spawn(process.execPath, ["--conditions=@pup/source", `${import.meta.dirname}/start.ts`, ...args], {
-    env: { ...process.env, PUP_TEST_DATABASE_URL: inject("postgresUrl") },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const started = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", "--conditions=@pup/source", `${import.meta.dirname}/start.ts`, ...args],
+    {
+      env: { ...process.env, PUP_TEST_DATABASE_URL: inject("postgresUrl") },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   demo = started;
   let output = "";
   let errors = "";
