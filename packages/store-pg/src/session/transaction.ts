@@ -128,7 +128,7 @@ async function run<Tables, T>(
     const value = await Promise.race([performing, interruption.happened]);
     settle(scope, interruption.reason);
     committing = true;
-    await commit(maker, session, workScope);
+    await commit(maker, session, scope);
     return value;
   } catch (error) {
     if (committing) throw error;
