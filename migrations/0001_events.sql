@@ -37,9 +37,11 @@ CREATE TABLE "events" (
   trace_id text,
   correlation_id text,
   causation_id text,
-  UNIQUE (aggregate_type, aggregate_id, aggregate_version)
+  UNIQUE (aggregate_id, aggregate_type, aggregate_version)
 );
 
+-- Readers of some types follow these two. No other index may begin with a type: PostgreSQL would now and then prefer it, and
+-- sort all events of that type for one page.
 CREATE INDEX ON "events" (event_type, global_position);
 CREATE INDEX ON "events" (aggregate_type, global_position);
 CREATE INDEX ON "events" (correlation_id) WHERE correlation_id IS NOT NULL;

@@ -46,20 +46,13 @@ const compiler = new Kysely<never>({
 });
 
 /**
- * Builds the statement for a scope. One part for each type in it, read along its own index and cut at the limit: given a list
- * of types in one condition, PostgreSQL would sort all there is of them, or walk past everything else.
+ * Builds the statement for a scope.
  *
  * Bytes are counted as they are stored, without unpacking what is not sent. The first event that does not fit any more comes
  * without its payload: that is how a page tells that it was cut.
  */
 export function buildPageQuery({ events }: Tables, scope: EventScope): PageQuery {
-  const parts = conditionsOf(scope).map(
-    (condition) => sql`(
-      SELECT * FROM ${sql.raw(events)}
-      WHERE global_position > ${after} AND global_position <= ${upTo} AND ${condition}
-      ORDER BY global_position LIMIT ${limit}
-    )`,
-  );
+  const log = sql.raw(events);
   const fits = sql`(reached <= ${maxBytes} OR reached = size)`;
   const columns = Object.entries({ ...eventColumns, payload: sql`CASE WHEN ${fits} THEN payload::text END` }).map(
     ([name, column]) => sql`${typeof column === "string" ? sql.raw(column) : column} AS ${sql.raw(name)}`,
@@ -69,9 +62,8 @@ export function buildPageQuery({ events }: Tables, scope: EventScope): PageQuery
     FROM (
       SELECT candidate.*, sum(size) OVER (ORDER BY global_position ROWS UNBOUNDED PRECEDING) AS reached
       FROM (
-        SELECT part.*, pg_column_size(payload) + coalesce(pg_column_size(metadata), 0) AS size
-        FROM (${sql.join(parts, sql` UNION ALL `)}) AS part
-        ORDER BY global_position LIMIT ${limit}
+        SELECT event.*, pg_column_size(payload) + coalesce(pg_column_size(metadata), 0) AS size
+        FROM (${isNarrow(scope) ? eventsOf(log, scope) : allEvents(log)}) AS event
       ) AS candidate
     ) AS page
     WHERE reached - size <= ${maxBytes}
@@ -84,24 +76,47 @@ export function buildPageQuery({ events }: Tables, scope: EventScope): PageQuery
   };
 }
 
-/** One condition for each part to read. They exclude each other, or events would come twice. */
-function conditionsOf({ aggregateTypes, eventTypes }: EventScope): RawBuilder<unknown>[] {
-  const inAggregateTypes = aggregateTypes ? sql`aggregate_type IN (${textsOf(aggregateTypes)})` : sql`true`;
-  if (eventTypes) return unique(eventTypes).map((type) => sql`event_type = ${text(type)} AND ${inAggregateTypes}`);
-  if (aggregateTypes) return unique(aggregateTypes).map((type) => sql`aggregate_type = ${text(type)}`);
-  return [sql`true`];
+function allEvents(log: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    SELECT * FROM ${log}
+    WHERE global_position > ${after} AND global_position <= ${upTo}
+    ORDER BY global_position LIMIT ${limit}`;
 }
 
-function textsOf(values: readonly string[]): RawBuilder<unknown> {
-  return sql.join(unique(values).map(text));
+/**
+ * The events of a scope, found by their types' own index and by nothing else. Offered the primary key as well, PostgreSQL
+ * would often take it, expecting an event of that type soon, and walk past millions of others. So each type is a part of its
+ * own, and its rows are compared as a whole, which only the index by type and position can do.
+ *
+ * Parts hold positions alone, at most a page of each; the events that are left are then fetched one by one.
+ */
+function eventsOf(log: RawBuilder<unknown>, { aggregateTypes, eventTypes }: EventScope): RawBuilder<unknown> {
+  const [column, types] = eventTypes ? ["event_type", eventTypes] : ["aggregate_type", aggregateTypes ?? []];
+  const isInScope =
+    eventTypes && aggregateTypes ? sql`aggregate_type IN (${sql.join(textsOf(aggregateTypes))})` : sql`true`;
+  const place = sql`(${sql.ref(column)}, global_position)`;
+  const parts = textsOf(types).map(
+    (type) => sql`(
+      SELECT global_position FROM ${log}
+      WHERE ${place} > (${type}, ${after}) AND ${place} <= (${type}, ${upTo}) AND ${isInScope}
+      ORDER BY ${sql.ref(column)}, global_position LIMIT ${limit}
+    )`,
+  );
+  return sql`
+    SELECT event.*
+    FROM (
+      SELECT global_position FROM (${sql.join(parts, sql` UNION ALL `)}) AS part ORDER BY global_position LIMIT ${limit}
+    ) AS found
+    CROSS JOIN LATERAL (SELECT * FROM ${log} WHERE global_position = found.global_position LIMIT 1) AS event`;
 }
 
-function text(value: string): RawBuilder<string> {
-  return sql`${value}::text`;
+function isNarrow({ aggregateTypes, eventTypes }: EventScope): boolean {
+  return aggregateTypes !== undefined || eventTypes !== undefined;
 }
 
-function unique(values: readonly string[]): string[] {
-  return [...new Set(values)];
+/** Each once, or its events would come twice. */
+function textsOf(values: readonly string[]): RawBuilder<string>[] {
+  return [...new Set(values)].map((value) => sql<string>`${value}::text`);
 }
 
 function bigint(valueIn: Slot["valueIn"]): RawBuilder<bigint> {
