@@ -78,7 +78,7 @@ describe("A session pool", () => {
     expect(await pool.wait()).toBe(opened[2]);
   });
 
-  it("tells who waits when no other one can be opened", async () => {
+  it("tells everyone who waits when no other one can be opened", async () => {
     const error = new Error("the factory's own");
     const open = vi
       .fn<() => Session>()
@@ -86,11 +86,12 @@ describe("A session pool", () => {
       .mockThrow(error);
     const pool = createSessionPool({ max: 1, open, maxLifetimeMs: 60_000 });
     const first = await pool.wait();
-    const waiting = pool.wait();
+    const waiting = [pool.wait(), pool.wait()];
 
     pool.release(first);
 
-    await expect(waiting).rejects.toBe(error);
+    for (const turn of await Promise.allSettled(waiting)) expect(turn).toEqual({ status: "rejected", reason: error });
+    await expect(pool.wait()).rejects.toBe(error);
   });
 
   it("closes those that have served their time", async () => {

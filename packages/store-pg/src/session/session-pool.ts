@@ -3,7 +3,7 @@ import type { Session } from "./session.ts";
 
 /** A bounded number of sessions, each lent to one user at a time. A lost one is replaced when the next user comes. */
 export interface SessionPool {
-  /** A session at once, if one is free and nobody waits for one. */
+  /** A session at once, if one is free. */
   take(): Session | undefined;
   /**
    * A session as soon as it is the caller's turn: first come, first served.
@@ -41,7 +41,7 @@ export function createSessionPool({ max, open, maxLifetimeMs }: SessionPoolOptio
   let onAllReturned: (() => void) | undefined;
 
   function take(): Session | undefined {
-    return closed || waiters.size > 0 ? undefined : lend();
+    return closed ? undefined : lend();
   }
 
   function lend(): Session | undefined {
@@ -98,14 +98,20 @@ export function createSessionPool({ max, open, maxLifetimeMs }: SessionPoolOptio
     lent.delete(session);
     if (isUsable(session)) idle.push(session);
     if (lent.size === 0) onAllReturned?.();
-    const [next] = waiters;
-    if (next === undefined) return;
-    waiters.delete(next);
-    try {
-      const free = lend();
-      if (free !== undefined) next.resolve(free);
-    } catch (error) {
-      next.reject(error);
+    serveWaiters();
+  }
+
+  /** As far as sessions go, so that whoever comes next finds none that somebody waits for. */
+  function serveWaiters(): void {
+    for (const waiter of waiters) {
+      try {
+        const session = lend();
+        if (session === undefined) return;
+        waiter.resolve(session);
+      } catch (error) {
+        waiter.reject(error);
+      }
+      waiters.delete(waiter);
     }
   }
 
