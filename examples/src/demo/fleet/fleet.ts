@@ -1,3 +1,4 @@
+import { DemoFailure } from "../demo-failure.ts";
 import { type Child, type ChildOptions, startChild } from "./child.ts";
 import { createRate, type Rate } from "./rate.ts";
 
@@ -22,8 +23,14 @@ export interface Fleet {
   kill(): Promise<void>;
 }
 
-/** What a worker process reports: once who it is, and from then on how many events its consumers have handled. */
-type WorkerReport = { readonly workerId: string } | { readonly handled: Readonly<Record<string, number>> };
+/** What a worker process reports. */
+export type WorkerReport =
+  /** It runs. */
+  | { readonly kind: "started"; readonly workerId: string }
+  /** Events that its consumers have handled since the last report. */
+  | { readonly kind: "handled"; readonly counts: Readonly<Record<string, number>> }
+  /** One of its consumers has failed too often, and stays where it is. */
+  | { readonly kind: "failed"; readonly consumer: string; readonly reason: string };
 
 const program = new URL("../worker/worker-process.ts", import.meta.url);
 
@@ -44,11 +51,15 @@ export function createFleet(options: Pick<ChildOptions, "databaseUrl" | "dispatc
       new Promise((started) => {
         let workerId: string | null = null;
         const onReport = (report: WorkerReport) => {
-          if ("workerId" in report) {
-            ({ workerId } = report);
-            started(worker);
-          } else {
-            for (const [consumer, count] of Object.entries(report.handled)) handledBy(consumer).add(count);
+          switch (report.kind) {
+            case "started":
+              workerId = report.workerId;
+              return started(worker);
+            case "handled":
+              for (const [consumer, count] of Object.entries(report.counts)) handledBy(consumer).add(count);
+              return;
+            case "failed":
+              return options.onCrash(new DemoFailure(`${report.consumer} failed too often: ${report.reason}`));
           }
         };
         const child = startChild({ ...options, name: `worker ${workers.length + 1}`, program, onReport });

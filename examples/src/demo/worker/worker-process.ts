@@ -5,6 +5,7 @@ import { createPollDispatcher } from "@pup/dispatch-poll";
 import { createPgStore } from "@pup/store-pg";
 import { pino } from "pino";
 import { notifyChannel, readChildSettings, reportToParent } from "../fleet/child-side.ts";
+import type { WorkerReport } from "../fleet/fleet.ts";
 import { shopConsumers } from "../shop/consumers/index.ts";
 import type { ShopTables } from "../shop/tables.ts";
 import { countHandled } from "./count-handled.ts";
@@ -25,8 +26,12 @@ const worker = createWorker({
 });
 
 const takeHandled = countHandled(worker.events);
-const reporting = setInterval(() => reportToParent({ handled: takeHandled() }), 200);
-worker.events.on("worker:started", ({ workerId }) => reportToParent({ workerId }));
+const report: (report: WorkerReport) => void = reportToParent;
+const reporting = setInterval(() => report({ kind: "handled", counts: takeHandled() }), 200);
+worker.events.on("worker:started", ({ workerId }) => report({ kind: "started", workerId }));
+worker.events.on("consumer:failed", ({ consumer, error }) =>
+  report({ kind: "failed", consumer, reason: String(error) }),
+);
 try {
   await worker.start({ signal: stopping });
 } finally {
