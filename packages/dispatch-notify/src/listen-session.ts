@@ -81,7 +81,7 @@ export async function openListenSession(request: ListenRequest): Promise<ListenS
 function notifyThrough(client: Sql, lost: AbortSignal): ListenSession["notify"] {
   return async (channel) => {
     lost.throwIfAborted();
-    await client.unsafe(`notify ${quoteChannel(channel)}`);
+    await untilAborted(client.unsafe(`notify ${quoteChannel(channel)}`), lost);
   };
 }
 
@@ -104,6 +104,7 @@ function quoteChannel(channel: string): string {
   return `"${channel.replaceAll('"', '""')}"`;
 }
 
+/** The outcome of the promise, or the reason of the signal if that comes first. */
 function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
   return new Promise((resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import {
   type Clock,
@@ -339,6 +341,28 @@ describe("createNotifyDispatcher", () => {
 
       await listening.started;
       await expectToListen(listening);
+    });
+
+    it("does not take a connection that dies just then for a pooler", async () => {
+      const dying = await startTcpProxy(database.url);
+      let sockets = 0;
+      const socket = async () => {
+        // The first one is to listen. When the second one comes, which is to prove delivery, the first one dies.
+        const { url } = ++sockets === 1 ? dying : proxy;
+        dying.setHalfOpen(sockets > 1);
+        const opened = connect(Number(new URL(url).port), "127.0.0.1");
+        await once(opened, "connect");
+        return opened;
+      };
+      const listening = listen({ connection: { url: database.url, socket } }, hasty(5));
+
+      await listening.started;
+
+      expect(listening.recorded.of("dispatcher:disconnected")).toMatchObject([
+        { error: { message: "The connection does not answer." } },
+      ]);
+      await expectToListen(listening);
+      await dying.close();
     });
 
     it("asks for the password once per connection, and lives with one that cannot be fetched", async () => {
