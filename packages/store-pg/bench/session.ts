@@ -15,7 +15,7 @@ const server = await startPostgres();
 const database = await createDatabase(server.url);
 
 for (const concurrency of [1, 8]) {
-  const bare = postgres(database.url, { max: concurrency, fetch_types: false });
+  const bare = postgres(database.url, { max: concurrency, fetch_types: false, onnotice: () => undefined });
   const sessions = createSessions({
     connection: database.url,
     maxTransactions: concurrency,

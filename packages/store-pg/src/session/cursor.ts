@@ -1,54 +1,60 @@
 import { checkInteger } from "@pup/core";
 import type { Sql } from "postgres";
-import { createGuard, type Dispatch, type OpenCursor } from "./guarded-query.ts";
+import type { Dispatch } from "./guarded-query.ts";
 import { asQuery, type Query } from "./query.ts";
 import { leadingWords, statementText } from "./statement-text.ts";
 
 const READS = new Set(["SELECT", "VALUES", "TABLE", "WITH"]);
 const WRITES = /\b(insert|update|delete|merge)\b/i;
 
+export interface CursorParts {
+  readonly maker: Sql;
+  readonly dispatch: Dispatch;
+  /** A number that no other cursor of the transaction has. */
+  readonly number: number;
+}
+
 /**
- * Cursors of one transaction, made of statements: DECLARE, FETCH, CLOSE. Other statements can run between two slices, each
- * FETCH is checked like any statement, and a lost connection ends the loop with an error.
+ * Reads a query's rows in slices, through a cursor made of statements: DECLARE, FETCH, CLOSE. Other statements can run between
+ * two slices, each FETCH is checked like any statement, and a lost connection ends the loop with an error.
  *
  * The server can only do this for statements that read. For others, all rows are fetched at once and cut into slices.
  */
-export function createCursors(maker: Sql, dispatch: Dispatch): OpenCursor {
-  let count = 0;
-  const guard = createGuard(dispatch, openCursor);
-  const run = (query: Query) => guard(query).execute() as Promise<unknown[]>;
-
-  async function* openCursor(query: Query, size: number): AsyncGenerator<readonly unknown[]> {
-    checkInteger("rows", size);
-    if (!canBeDeclared(query)) {
-      const rows = (await query) as unknown[];
-      for (let start = 0; start < rows.length; start += size) yield rows.slice(start, start + size);
-      return;
-    }
-
-    count += 1;
-    const name = `pup_cursor_${count}`;
-    const fetch = () => {
-      const slice = asQuery(maker.unsafe(`fetch forward ${size} from ${name}`));
-      slice.isRaw = query.isRaw;
-      return run(slice);
-    };
-    let [, rows] = await Promise.all([run(declare(maker, name, query)), fetch()]);
-    let isWhole = rows.length < size;
-    try {
-      while (rows.length > 0) {
-        yield rows;
-        if (isWhole) break;
-        rows = await fetch();
-        isWhole = rows.length < size;
-      }
-    } finally {
-      // Not awaited: nothing depends on it, and what failed before it is told by the transaction.
-      void run(asQuery(maker.unsafe(`close ${name}`)));
-    }
+export async function* readSlices(
+  { maker, dispatch, number }: CursorParts,
+  query: Query,
+  size: number,
+): AsyncGenerator<readonly unknown[]> {
+  checkInteger("rows", size);
+  if (!canBeDeclared(query)) {
+    const rows = (await query) as unknown[];
+    for (let start = 0; start < rows.length; start += size) yield rows.slice(start, start + size);
+    return;
   }
 
-  return openCursor;
+  const run = (statement: Query) => {
+    statement.handler = dispatch;
+    return statement.execute() as Promise<unknown[]>;
+  };
+  const name = `pup_cursor_${number}`;
+  const fetch = () => {
+    const slice = asQuery(maker.unsafe(`fetch forward ${size} from ${name}`));
+    slice.isRaw = query.isRaw;
+    return run(slice);
+  };
+  let [, rows] = await Promise.all([run(declare(maker, name, query)), fetch()]);
+  let isLast = rows.length < size;
+  try {
+    while (rows.length > 0) {
+      yield rows;
+      if (isLast) break;
+      rows = await fetch();
+      isLast = rows.length < size;
+    }
+  } finally {
+    // Not awaited: nothing depends on it, and what failed before it is told by the transaction.
+    void run(asQuery(maker.unsafe(`close ${name}`)));
+  }
 }
 
 function canBeDeclared(query: Query): boolean {

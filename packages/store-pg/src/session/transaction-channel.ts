@@ -11,9 +11,12 @@ export interface TransactionChannel {
   dispatcher(scope: Scope): Dispatch;
   /** Sends one of our own statements as long as the scope lasts. */
   control(scope: Scope, text: string): Promise<QueryResult>;
+  /** Another one with each call, to keep names apart. */
+  nextNumber(): number;
 }
 
 export function createChannel(maker: Sql, session: Session): TransactionChannel {
+  let number = 0;
   return {
     dispatcher: (scope) => (query) => {
       const ended = scope.ended();
@@ -36,6 +39,11 @@ export function createChannel(maker: Sql, session: Session): TransactionChannel 
         if (ended === undefined) session.send(query);
         else fail(query, ended);
       }).answer,
+
+    nextNumber() {
+      number += 1;
+      return number;
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 import type { Kysely } from "kysely";
 import type { Sql, TransactionSql } from "postgres";
 import { createSql } from "./create-sql.ts";
-import { createCursors } from "./cursor.ts";
+import { readSlices } from "./cursor.ts";
+import type { OpenCursor } from "./guarded-query.ts";
 import type { CreateDb } from "./kysely-dialect.ts";
 import { swallow } from "./query.ts";
 import { runSavepoint } from "./savepoint.ts";
@@ -40,11 +41,11 @@ type SqlWork = (sql: TransactionSql) => unknown;
 /** Makes a transaction's handle. */
 export function createFacade<Tables>(options: FacadeOptions<Tables>, root: Scope): PgTransaction<Tables> {
   const { maker, channel, createDb } = options;
-  let savepoints = 0;
-
   function facadeOf(scope: Scope): PgTransaction<Tables> {
     const dispatch = channel.dispatcher(scope);
-    const sql = Object.assign(createSql(maker, dispatch, createCursors(maker, dispatch)), {
+    const openCursor: OpenCursor = (query, size) =>
+      readSlices({ maker, dispatch, number: channel.nextNumber() }, query, size);
+    const sql = Object.assign(createSql(maker, dispatch, openCursor), {
       savepoint(...args: [SqlWork] | [string, SqlWork]) {
         const [name, work] = args.length === 1 ? ["", args[0]] : args;
         return savepoint(scope, name, async (tx) => {
@@ -71,9 +72,8 @@ export function createFacade<Tables>(options: FacadeOptions<Tables>, root: Scope
   }
 
   function savepoint<T>(parent: Scope, label: string, work: (tx: PgTransaction<Tables>) => Promise<T>): Promise<T> {
-    savepoints += 1;
-    // The label is for who reads the server's log; the number keeps names apart.
-    const name = `s${savepoints}_${label.replaceAll(/[^a-z0-9_]/gi, "_").slice(0, 40)}`;
+    // The label is for who reads the server's log.
+    const name = `s${channel.nextNumber()}_${label.replaceAll(/[^a-z0-9_]/gi, "_").slice(0, 40)}`;
     const running = runSavepoint(channel, parent, name, (scope) => work(facadeOf(scope)));
     swallow(running);
     return running;

@@ -440,6 +440,21 @@ describe("A transaction's `sql`", () => {
     expect(await ids()).toHaveLength(28);
   });
 
+  it("reads through several cursors at once, in savepoints too", async () => {
+    const pairs: string[] = [];
+    await lab.open().transaction(async (tx) => {
+      for await (const [outer] of tx.sql`select n from generate_series(1, 2) n`.cursor(1)) {
+        await tx.savepoint(async ({ sql }) => {
+          for await (const [inner] of sql`select n from generate_series(3, 4) n`.cursor(1)) {
+            pairs.push(`${outer?.n}-${inner?.n}`);
+          }
+        });
+      }
+    });
+
+    expect(pairs).toEqual(["1-3", "1-4", "2-3", "2-4"]);
+  });
+
   it("names the error of a cursor's statement", async () => {
     const transaction = lab.open().transaction(async ({ sql }) => {
       for await (const _ of sql`select * from nowhere`.cursor(10)) expect.unreachable();
