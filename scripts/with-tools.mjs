@@ -17,7 +17,7 @@ const node = join(root, `node_modules/node-${process.platform}-${process.arch}/b
  * are no flags; `flags` are some that people forget to put behind `--`.
  */
 const tasks = {
-  start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds"] },
+  start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "notify", "poll"] },
   test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
   check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
   build: { program: [], built: true, words: false, flags: [] },
@@ -36,6 +36,9 @@ if (!task) fail(`Expected one of ${Object.keys(tasks).join(", ")}, got ${name ??
 refuseSwallowedFlags();
 
 const env = cleanEnvironment();
+/** The command under way, which gets the signals. */
+let running;
+relaySignals();
 await step("installing", "npx", ["-y", pnpm, "install", "--frozen-lockfile"]);
 env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
 if (task.built) await step("building", "npx", ["-y", pnpm, "turbo", "run", "build", "--output-logs=errors-only"]);
@@ -90,33 +93,30 @@ function run(command, commandArgs, options) {
         output += text;
       });
     }
-    const stopRelay = relaySignals(child);
+    running = child;
     child.on("error", (error) => fail(`Cannot run ${command}: ${error.message}`));
     child.on("close", (code, signal) => {
-      stopRelay();
+      running = undefined;
       resolve({ status: code ?? 128 + constants.signals[signal], output });
     });
   });
 }
 
-function relaySignals(child) {
-  const undo = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"].map((signal) => {
+/** Listens for as long as this program runs: a second signal must not end it before it has told how the command ended. */
+function relaySignals() {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) {
     let relayedAt = 0;
-    const relay = () => {
+    process.on(signal, () => {
+      if (!running) process.exit(128 + constants.signals[signal]);
       if (Date.now() - relayedAt < 300) return;
       relayedAt = Date.now();
       try {
-        process.kill(-child.pid, signal);
+        process.kill(-running.pid, signal);
       } catch {
         // Gone already; its exit is on its way here.
       }
-    };
-    process.on(signal, relay);
-    return () => process.off(signal, relay);
-  });
-  return () => {
-    for (const off of undo) off();
-  };
+    });
+  }
 }
 
 function fail(message) {

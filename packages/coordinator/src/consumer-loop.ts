@@ -49,9 +49,12 @@ export type ConsumerOutcome =
   /** Failed too often in a row, and stays where it is. */
   | { readonly kind: "failed"; readonly error: unknown; readonly position: GlobalPosition };
 
+/** Why a consumer is told to stop. */
+export type DrainReason = "stopped" | "reassigned";
+
 /** When a run of a consumer ends. */
 export interface ConsumerRun {
-  /** No new batch once it aborts; the running one finishes. */
+  /** No new batch once it aborts; the running one finishes. Its reason may be a {@link DrainReason}. */
   readonly drain: AbortSignal;
   /** The running batch is given up once it aborts. */
   readonly abandon: AbortSignal;
@@ -303,7 +306,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
           await handBack("fenced");
         }
       }
-      await handBack("stopped");
+      await handBack(run.drain.reason === "reassigned" ? "reassigned" : "stopped");
       return run.drain.aborted ? { kind: "drained" } : { kind: "not-ours" };
     },
   };

@@ -1,5 +1,5 @@
 import type { GlobalPosition, Logger } from "@pup/core";
-import type { ConsumerLoop, ConsumerOutcome } from "./consumer-loop.ts";
+import type { ConsumerLoop, ConsumerOutcome, DrainReason } from "./consumer-loop.ts";
 
 /** How one consumer is doing in this worker. */
 export interface ConsumerHealth {
@@ -57,7 +57,10 @@ export function createConsumerSet(
 
   function reconcile(): void {
     for (const name of failed.keys()) if (!wanted.has(name)) failed.delete(name);
-    for (const [name, { drain }] of running) if (draining || !wanted.has(name)) drain.abort();
+    for (const [name, { drain }] of running) {
+      if (draining) drain.abort("stopped" satisfies DrainReason);
+      else if (!wanted.has(name)) drain.abort("reassigned" satisfies DrainReason);
+    }
     if (draining) return;
     for (const name of wanted) if (!running.has(name) && !failed.has(name)) begin(name);
   }

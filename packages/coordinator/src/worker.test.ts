@@ -370,7 +370,8 @@ describe("Several workers", () => {
     await fleet.clock.advance(10_000);
     const after = fleet.owners([first, second, third]);
 
-    for (const { worker } of [first, second]) {
+    for (const { worker, recorded } of [first, second]) {
+      expect(recorded.of("consumer:released")).toMatchObject([{ reason: "reassigned" }]);
       expect(after[worker.id]).toHaveLength(2);
       expect(before[worker.id]).toEqual(expect.arrayContaining(after[worker.id] as string[]));
     }

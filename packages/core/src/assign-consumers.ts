@@ -66,14 +66,10 @@ function levelOut(dealing: Dealing): void {
     const from = fullest(dealing, cannotGive);
     if (from === null) return;
     const { chain, reached } = shortestChain(dealing, from);
-    if (chain) {
-      for (const [consumer, to] of chain) give(dealing, consumer, to);
-      // What was moved may open a way for those that had none.
-      cannotGive.clear();
-    } else {
-      // From where one cannot get to a worker with fewer, none of those on the way can.
-      for (const workerId of reached) cannotGive.add(workerId);
-    }
+    for (const [consumer, to] of chain ?? []) give(dealing, consumer, to);
+    // From where no worker with fewer can be reached, none of those on the way can reach one either. Nor later: who comes after
+    // has no more than they, so that whatever it gives away ends elsewhere.
+    for (const workerId of reached) cannotGive.add(workerId);
   }
 }
 

@@ -113,6 +113,9 @@ export type Consumer<Tx = unknown> = TransactionalConsumer<Tx> | DetachedConsume
  * @throws {@link InvalidOptionError} when the name is empty or too long, a scope list is empty,
  * or there is not exactly one of `handle` and `handleBatch`
  */
+export function defineConsumer(consumer: DetachedConsumer): DetachedConsumer;
+export function defineConsumer<Tx = unknown>(consumer: TransactionalConsumer<Tx>): TransactionalConsumer<Tx>;
+export function defineConsumer<Tx = unknown>(consumer: Consumer<Tx>): Consumer<Tx>;
 export function defineConsumer<Tx = unknown>(consumer: Consumer<Tx>): Consumer<Tx> {
   checkName("consumer.name", consumer.name, 255);
   if ((typeof consumer.handle === "function") === (typeof consumer.handleBatch === "function")) {
