@@ -58,7 +58,7 @@ export interface InFlightAppender {
   readonly prepared: boolean;
   /** Server process that runs it; null when prepared. */
   readonly pid: number | null;
-  /** Application name of its session; empty when unknown. */
+  /** Application name of its session, or the name under which it was prepared; empty when unknown. */
   readonly applicationName: string;
   /** How long it has been open, in milliseconds by the database's clock; null when unknown. */
   readonly ageMs: number | null;

@@ -1,4 +1,4 @@
-import { type EventStore, systemClock, type WorkerStore } from "@pup/core";
+import { type AppendOptions, type EventStore, type NewEvent, systemClock, type WorkerStore } from "@pup/core";
 import { createAcquireCheckpoint } from "./consumers/acquire-checkpoint.ts";
 import { createAdvanceCheckpoints } from "./consumers/advance-checkpoints.ts";
 import { createCreateCheckpoint } from "./consumers/create-checkpoint.ts";
@@ -18,6 +18,7 @@ import { createReadLog } from "./events/read-log.ts";
 import { createReadStream } from "./events/read-stream.ts";
 import { createScanPositions } from "./events/scan-positions.ts";
 import { type Execute, executeWith } from "./execute.ts";
+import { createGate } from "./gate.ts";
 import { createNotifier } from "./notifier.ts";
 import { APPLICATION_PREFIX, type PgStoreOptions, resolvePgStoreOptions } from "./options.ts";
 import { createCheckSchema, schemaMissing } from "./schema/check-schema.ts";
@@ -40,6 +41,9 @@ export interface PgStore<UserTables = unknown> extends EventStore<PgTx>, WorkerS
   /** Lets what is running finish, then closes every connection of the store. Twice is fine. */
   close(): Promise<void>;
 }
+
+/** How long calls under way may go on when the store is closed, in milliseconds. */
+const CLOSE_GRACE_MS = 5_000;
 
 /**
  * Creates a store. Nothing is connected before something is asked of it.
@@ -83,54 +87,65 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
       logger,
     });
 
+  const { pass, close: closeGate } = createGate();
+  const acquire = createAcquireCheckpoint({ tables, execute, transaction, applicationPrefix: APPLICATION_PREFIX });
+  const runBatch = createRunBatch({ tables, execute, transaction });
+  const openControlSession = createOpenControlSession({
+    tables,
+    openSession: (settings) => sessions.openSession(settings),
+    channel: notify?.channel,
+    applicationPrefix: APPLICATION_PREFIX,
+  });
+
+  async function append(events: readonly NewEvent[], { tx, expectedVersion, wake = true }: AppendOptions<PgTx> = {}) {
+    const input = toAppendInput(events);
+    if (tx !== undefined) {
+      const channel = wake ? notify?.channel : undefined;
+      return appendEvents(executeIn(tx), { input, expectedVersion, inCallersTransaction: true, channel });
+    }
+    const result = await pass(() => appendEvents(execute, { input, expectedVersion, inCallersTransaction: false }));
+    if (wake && !result.duplicate) notifier?.wake();
+    return result;
+  }
+
+  async function closeAll(): Promise<void> {
+    const allEnded = await closeGate(CLOSE_GRACE_MS);
+    await notifier?.close();
+    await sessions.close(allEnded ? {} : { timeoutMs: 0 });
+  }
+
+  let closing: Promise<void> | undefined;
   return {
-    async append(events, { tx, expectedVersion, wake = true } = {}) {
-      const input = toAppendInput(events);
-      if (tx !== undefined) {
-        const channel = wake ? notify?.channel : undefined;
-        return appendEvents(executeIn(tx), { input, expectedVersion, inCallersTransaction: true, channel });
-      }
-      const result = await appendEvents(execute, { input, expectedVersion, inCallersTransaction: false });
-      if (wake && !result.duplicate) notifier?.wake();
-      return result;
-    },
+    append,
+    // What belongs to a caller's transaction is let through to the end: that transaction may itself be awaited.
     readStream: async (aggregate, range, { tx } = {}) =>
-      readStream(tx === undefined ? execute : executeIn(tx), aggregate, range),
+      tx === undefined
+        ? pass(() => readStream(execute, aggregate, range))
+        : readStream(executeIn(tx), aggregate, range),
 
-    readLog: (request) => readLog(execute, request),
-    latestPosition: () => latestPosition(execute),
-    scanPositions: (after) => scanPositions(execute, after),
-    inFlightAppenders: () => inFlightAppenders(execute),
-    missingPositions: (after, upTo) => missingPositions(execute, after, upTo),
-    firstPositionSince: (time) => firstPositionSince(execute, time),
+    readLog: (request) => pass(() => readLog(execute, request)),
+    latestPosition: () => pass(() => latestPosition(execute)),
+    scanPositions: (after) => pass(() => scanPositions(execute, after)),
+    inFlightAppenders: () => pass(() => inFlightAppenders(execute)),
+    missingPositions: (after, upTo) => pass(() => missingPositions(execute, after, upTo)),
+    firstPositionSince: (time) => pass(() => firstPositionSince(execute, time)),
 
-    readCheckpoints: (consumers) => readCheckpoints(execute, consumers),
-    greatestCheckpoint: () => greatestCheckpoint(execute),
-    createCheckpoint: (consumer, position) => createCheckpoint(execute, consumer, position),
-    acquire: createAcquireCheckpoint({
-      tables,
-      execute,
-      transaction,
-      applicationPrefix: APPLICATION_PREFIX,
-    }),
-    advance: (advances) => advanceCheckpoints(execute, advances),
-    release: (owned) => releaseCheckpoints(execute, owned),
-    runBatch: createRunBatch({ tables, execute, transaction }),
+    readCheckpoints: (consumers) => pass(() => readCheckpoints(execute, consumers)),
+    greatestCheckpoint: () => pass(() => greatestCheckpoint(execute)),
+    createCheckpoint: (consumer, position) => pass(() => createCheckpoint(execute, consumer, position)),
+    acquire: (request) => pass(() => acquire(request)),
+    advance: (advances) => pass(() => advanceCheckpoints(execute, advances)),
+    release: (owned) => pass(() => releaseCheckpoints(execute, owned)),
+    runBatch: (batch, work) => pass(() => runBatch(batch, work)),
     isTransient,
 
-    openControlSession: createOpenControlSession({
-      tables,
-      openSession: (settings) => sessions.openSession(settings),
-      channel: notify?.channel,
-      applicationPrefix: APPLICATION_PREFIX,
-    }),
-
-    checkSchema: () => checkSchema(execute),
-    transaction,
+    openControlSession: (settings) => pass(() => openControlSession(settings)),
+    checkSchema: () => pass(() => checkSchema(execute)),
+    transaction: (work, settings) => pass(() => transaction(work, settings)),
     wake: () => notifier?.wake(),
-    async close() {
-      await notifier?.close();
-      await sessions.close();
+    close() {
+      closing ??= closeAll();
+      return closing;
     },
   };
 }

@@ -8,6 +8,7 @@ import type { PgStore } from "../create-store.ts";
 import { createStatementLog } from "../test-support/count-statements.ts";
 import { holdPostgresTransaction, holdPupTransaction } from "../test-support/hold-transaction.ts";
 import { type TestSchema, useSchemas } from "../test-support/open-schema.ts";
+import { untilWaiting } from "../test-support/waiting.ts";
 import type { PgTx } from "./caller-transaction.ts";
 
 const openSchema = useSchemas();
@@ -147,7 +148,7 @@ describe("Appends at once", () => {
     const held = await holdPostgresTransaction(schema.sql);
     await store.append([event()], { tx: held.tx });
     const waiting = store.append([event()]);
-    await vi.waitFor(async () => expect(await waitingStatements()).toBe(1));
+    await untilWaiting(schema.sql, 1);
 
     const [drawn] = await schema.sql`SELECT last_value::text FROM events_global_position_seq`;
     const { appenders } = await store.inFlightAppenders();
@@ -165,7 +166,7 @@ describe("Appends at once", () => {
     const held = await holdPostgresTransaction(schema.sql);
     await store.append([event({ id: idOf(1) })], { tx: held.tx });
     const waiting = store.append([event({ id: idOf(1), aggregateId: "order-2" })]).catch((error: unknown) => error);
-    await vi.waitFor(async () => expect(await waitingStatements()).toBe(1));
+    await untilWaiting(schema.sql, 1);
 
     await held[end]();
 
@@ -196,7 +197,7 @@ describe("An append in a transaction of the caller", () => {
     let late: Promise<unknown> = Promise.resolve();
     const committing = store.transaction(async (tx) => {
       late = store.append([event({ id: idOf(1) })], { tx }).catch((error: unknown) => error);
-      await vi.waitFor(async () => expect(await waitingStatements()).toBe(1));
+      await untilWaiting(schema.sql, 1);
       returning.resolve();
     });
     // One turn later, COMMIT has been sent behind the statement that waits.
@@ -383,14 +384,6 @@ describe("What is stored", () => {
     expect(sent).toEqual([]);
   });
 });
-
-/** Statements that wait for a lock in the test's database. */
-async function waitingStatements(): Promise<number | undefined> {
-  const [row] = await schema.sql<{ count: number }[]>`
-    SELECT count(*)::int FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name LIKE 'pup%'`;
-  return row?.count;
-}
 
 function firstWord(statement: string): string | undefined {
   return statement.trim().split(/\s/)[0];
