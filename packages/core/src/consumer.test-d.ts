@@ -1,5 +1,11 @@
 import { describe, expectTypeOf, it } from "vitest";
-import { type Consumer, defineConsumer, type HandlerContext } from "./consumer.ts";
+import {
+  type Consumer,
+  type DetachedConsumer,
+  defineConsumer,
+  type HandlerContext,
+  type TransactionalConsumer,
+} from "./consumer.ts";
 import type { RecordedEvent } from "./event.ts";
 
 interface Tx {
@@ -61,6 +67,16 @@ describe("defineConsumer", () => {
         event.type = "OrderBurnt";
       },
     });
+  });
+
+  it("keeps the kind of consumer", () => {
+    const orders = defineConsumer<Tx>({ name: "orders", handle: (_event, { tx }) => tx.insert({}) });
+    const mails = defineConsumer({ name: "mails", transaction: "none", handle: () => undefined });
+
+    expectTypeOf(orders).toEqualTypeOf<TransactionalConsumer<Tx>>();
+    expectTypeOf(mails).toEqualTypeOf<DetachedConsumer>();
+    // A consumer without a transaction fits every worker.
+    expectTypeOf(mails).toExtend<Consumer<Tx>>();
   });
 
   it("makes a consumer that workers of the same transaction take, and others do not", () => {

@@ -37,7 +37,10 @@ export type DispatcherEvents = {
 export interface Dispatcher {
   /**
    * Begins to wake. Resolves when wake-ups would arrive; rejects when they never could (wrong set-up), having closed what it
-   * opened. A database that is away is no reason to reject: it keeps trying.
+   * opened. A database that is away is no reason to reject: it keeps trying. Called again, it gives the same promise.
+   *
+   * @throws {@link StartAbortedError} when it is stopped before it has started
+   * @throws {@link InvalidStateError} when it was stopped before
    */
   start(context: DispatcherContext): Promise<void>;
   /** Ends everything it opened. Afterwards nothing of the context is called. Twice is fine. */
