@@ -5,6 +5,8 @@ export default defineConfig({
   // same with `node --conditions=@pup/source`.
   ssr: { resolve: { conditions: ["@pup/source", "module", "node", "development|production"] } },
   test: {
+    // Most of a run is waiting for servers: one file per core, where the default leaves a core free.
+    maxWorkers: "100%",
     projects: [
       {
         extends: true,
