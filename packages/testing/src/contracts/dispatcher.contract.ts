@@ -2,6 +2,7 @@ import type { Clock, ControlSignal, Dispatcher, DispatcherEvents, GlobalPosition
 import { silentLogger } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { type EventRecording, recordEvents } from "../record-events.ts";
+import { countPending } from "./counting-clock.ts";
 import { openForEach } from "./open-for-each.ts";
 
 /** What the suite for dispatchers needs: one that has not been started, and the world it listens to. */
@@ -44,12 +45,11 @@ const STEP_MS = 25;
  * @param open - gives each test a dispatcher that has not been started, on a database that can be reached
  */
 export function dispatcherContract(open: () => Promise<DispatcherSetup>): void {
-  let pendingTimers = 0;
   const setup = openForEach(async () => {
     const opened = await open();
-    pendingTimers = 0;
     return {
       ...opened,
+      clock: countPending(opened.clock),
       async dispose() {
         await opened.dispatcher.stop();
         await opened.dispose();
@@ -57,7 +57,7 @@ export function dispatcherContract(open: () => Promise<DispatcherSetup>): void {
     };
   });
 
-  /** Starts the dispatcher as a worker does, and counts the timers that it has pending. */
+  /** Starts the dispatcher as a worker does. */
   const start = (): Seen & { readonly started: Promise<void> } => {
     const { dispatcher, clock, random } = setup();
     const recorded = recordEvents(dispatcher.events);
@@ -73,25 +73,7 @@ export function dispatcherContract(open: () => Promise<DispatcherSetup>): void {
         seen.questions += 1;
         return setup().latestPosition();
       },
-      clock: {
-        now: () => clock.now(),
-        after(delayMs, callback) {
-          let pending = true;
-          pendingTimers += 1;
-          const done = () => {
-            if (pending) pendingTimers -= 1;
-            pending = false;
-          };
-          const cancel = clock.after(delayMs, () => {
-            done();
-            callback();
-          });
-          return () => {
-            done();
-            cancel();
-          };
-        },
-      },
+      clock,
       random,
       logger: silentLogger,
     });
@@ -249,7 +231,7 @@ export function dispatcherContract(open: () => Promise<DispatcherSetup>): void {
   describe("stop", () => {
     const expectNothingLeft = async () => {
       const { countOpen } = setup();
-      expect(pendingTimers).toBe(0);
+      expect(setup().clock.pending).toBe(0);
       if (countOpen) await until(async () => (await countOpen()) === 0);
     };
 
