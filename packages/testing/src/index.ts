@@ -1,13 +1,9 @@
 export { createManualClock, type ManualClock } from "./manual-clock.ts";
 export { createManualDispatcher, type ManualDispatcher } from "./manual-dispatcher.ts";
 export type { MemoryControlSession } from "./memory/control-session.ts";
+export { createMemoryStore } from "./memory/create-memory-store.ts";
 export type { MemorySignals } from "./memory/database.ts";
-export {
-  createMemoryStore,
-  type MemoryStore,
-  type MemoryStoreOptions,
-  type OpenMemoryTransaction,
-} from "./memory/memory-store.ts";
+export type { MemoryStore, MemoryStoreOptions, OpenMemoryTransaction } from "./memory/memory-store.ts";
 export type { MemoryTable, MemoryTransaction } from "./memory/memory-transaction.ts";
 export { createMemoryDispatcher } from "./memory-dispatcher.ts";
 export { type EventRecording, type Recorded, recordEvents } from "./record-events.ts";

@@ -1,7 +1,7 @@
 import { describe } from "vitest";
 import { dispatcherContract } from "./contracts/index.ts";
 import { createManualClock } from "./manual-clock.ts";
-import { createMemoryStore } from "./memory/memory-store.ts";
+import { createMemoryStore } from "./memory/create-memory-store.ts";
 import { createMemoryDispatcher } from "./memory-dispatcher.ts";
 import { createSeededRandomness } from "./seeded-randomness.ts";
 

@@ -8,7 +8,7 @@ import {
   silentLogger,
   type TransactionalConsumer,
 } from "@pup/core";
-import { createMemoryStore } from "./memory/memory-store.ts";
+import { createMemoryStore } from "./memory/create-memory-store.ts";
 import type { MemoryTransaction } from "./memory/memory-transaction.ts";
 
 /** Settings of {@link runConsumer}. */

@@ -2,7 +2,8 @@ import type { RecordedEvent } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { createManualClock } from "../manual-clock.ts";
 import { createSeededRandomness } from "../seeded-randomness.ts";
-import { createMemoryStore, type MemoryStore } from "./memory-store.ts";
+import { createMemoryStore } from "./create-memory-store.ts";
+import type { MemoryStore } from "./memory-store.ts";
 
 describe("createMemoryStore", () => {
   const open = (options: Parameters<typeof createMemoryStore>[0] = {}) => {

@@ -10,7 +10,7 @@ import {
 import { createManualClock } from "../manual-clock.ts";
 import { createSeededRandomness } from "../seeded-randomness.ts";
 import type { MemoryControlSession } from "./control-session.ts";
-import { createMemoryStore } from "./memory-store.ts";
+import { createMemoryStore } from "./create-memory-store.ts";
 import type { MemoryTransaction } from "./memory-transaction.ts";
 
 async function openMemoryStore(): Promise<StoreSetup<MemoryTransaction>> {
