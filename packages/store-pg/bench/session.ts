@@ -1,6 +1,7 @@
 /**
- * What the session layer costs beside bare postgres.js: transactions (`select 1` and one insert) beside `sql.begin`, and
- * single statements beside `sql`, one after the other and eight at once. Rounds of both alternate; shown are the medians.
+ * What the session layer costs beside bare postgres.js: transactions (`select 1` and one insert) beside `sql.begin`, without
+ * and with the first statement sent together with BEGIN, and single statements beside `sql`; one after the other and eight at
+ * once. Rounds of both alternate; shown are the medians.
  *
  *     node --conditions=@pup/source packages/store-pg/bench/session.ts [rounds]
  */
@@ -30,6 +31,16 @@ for (const concurrency of [1, 8]) {
   await compare(`transactions, ${concurrency} at once`, concurrency, {
     bare: (number) => bare.begin((sql) => write(sql, number)),
     ours: (number) => sessions.transaction(({ sql }) => write(sql, number)),
+  });
+  await compare(`transactions whose first statement travels with BEGIN, ${concurrency} at once`, concurrency, {
+    bare: (number) => bare.begin((sql) => write(sql, number)),
+    ours: (number) =>
+      sessions.transaction(({ sql }) => sql`insert into written values (${number})`, {
+        onBegin: async ({ sql }) => {
+          await sql`select 1`;
+          return undefined;
+        },
+      }),
   });
   await compare(`statements, ${concurrency} at once`, concurrency, {
     bare: (number) => bare`select ${number}::int`,

@@ -1,6 +1,6 @@
 import { SavepointOpenError, TransactionOverError } from "./session-errors.ts";
 import type { TransactionChannel } from "./transaction-channel.ts";
-import { rootCause, type Scope } from "./transaction-scope.ts";
+import { closeScope, createScope, endOf, failScope, refusalOf, rootCause, type Scope } from "./transaction-scope.ts";
 
 /**
  * Runs `work` in a savepoint of `parent`. If it rejects, or a query in it fails, what was done in it is undone, and the
@@ -12,15 +12,16 @@ export async function runSavepoint<T>(
   name: string,
   work: (scope: Scope) => Promise<T>,
 ): Promise<T> {
-  const ended = parent.ended();
-  if (ended !== undefined) throw ended;
-  const refusal = parent.refusal();
+  const end = endOf(parent);
+  if (end !== undefined) throw end;
+  const refusal = refusalOf(parent);
   if (refusal !== undefined) {
-    parent.fail(refusal);
+    failScope(parent, refusal);
     throw refusal;
   }
 
-  const scope = parent.enter();
+  const scope = createScope(parent);
+  parent.hasSavepoint = true;
   try {
     await channel.control(parent, `savepoint ${name}`);
     const outcome = await attempt(channel, parent, scope, name, work);
@@ -28,12 +29,12 @@ export async function runSavepoint<T>(
     await channel
       .control(parent, `rollback to savepoint ${name}; release savepoint ${name}`)
       .catch((error: unknown) => {
-        parent.fail(error);
+        failScope(parent, error);
         throw error;
       });
     throw outcome.error;
   } finally {
-    parent.leave();
+    parent.hasSavepoint = false;
   }
 }
 
@@ -46,14 +47,18 @@ async function attempt<T>(
 ): Promise<{ readonly value: T } | { readonly error: unknown }> {
   try {
     const value = await work(scope);
-    scope.close(() => new TransactionOverError("savepoint"));
+    closeScope(scope, overError);
     if (scope.hasSavepoint) throw new SavepointOpenError();
     if (scope.failure !== undefined) throw scope.failure.error;
     // Also waits for what was sent and not awaited; a failure among that fails the release.
     await channel.control(parent, `release savepoint ${name}`);
     return { value };
   } catch (error) {
-    scope.close(() => new TransactionOverError("savepoint"));
+    closeScope(scope, overError);
     return { error: rootCause(scope, error) };
   }
+}
+
+function overError(): TransactionOverError {
+  return new TransactionOverError("savepoint");
 }

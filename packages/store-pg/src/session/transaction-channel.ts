@@ -3,7 +3,7 @@ import type { Dispatch } from "./guarded-query.ts";
 import { asQuery, fail, type Query, type QueryResult } from "./query.ts";
 import { refusedStatement } from "./refused-statement.ts";
 import type { Session } from "./session.ts";
-import type { Scope } from "./transaction-scope.ts";
+import { endOf, failScope, refusalOf, type Scope } from "./transaction-scope.ts";
 
 /** The way to the session for everything that belongs to one transaction. */
 export interface TransactionChannel {
@@ -19,25 +19,25 @@ export function createChannel(maker: Sql, session: Session): TransactionChannel 
   let number = 0;
   return {
     dispatcher: (scope) => (query) => {
-      const ended = scope.ended();
-      if (ended !== undefined) {
-        fail(query, ended);
+      const end = endOf(scope);
+      if (end !== undefined) {
+        fail(query, end);
         return;
       }
-      const refusal = scope.refusal() ?? refusedStatement(query);
+      const refusal = refusalOf(scope) ?? refusedStatement(query);
       if (refusal !== undefined) {
-        scope.fail(refusal);
+        failScope(scope, refusal);
         fail(query, refusal);
         return;
       }
-      session.send(query, (failure) => failure && scope.fail(failure.error));
+      session.send(query, (failure) => failure && failScope(scope, failure.error));
     },
 
     control: (scope, text) =>
       sendNow(maker, text, (query) => {
-        const ended = scope.ended();
-        if (ended === undefined) session.send(query);
-        else fail(query, ended);
+        const end = endOf(scope);
+        if (end === undefined) session.send(query);
+        else fail(query, end);
       }).answer,
 
     nextNumber() {

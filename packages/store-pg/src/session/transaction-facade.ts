@@ -8,7 +8,7 @@ import { swallow } from "./query.ts";
 import { runSavepoint } from "./savepoint.ts";
 import { TransactionControlError } from "./session-errors.ts";
 import type { TransactionChannel } from "./transaction-channel.ts";
-import type { Scope } from "./transaction-scope.ts";
+import { failScope, type Scope } from "./transaction-scope.ts";
 
 /**
  * A transaction in the hands of who works in it. It can do everything except begin and end: that is done around it. When
@@ -55,7 +55,7 @@ export function createFacade<Tables>(options: FacadeOptions<Tables>, root: Scope
       },
       async prepare() {
         const refusal = new TransactionControlError("PREPARE TRANSACTION");
-        scope.fail(refusal);
+        failScope(scope, refusal);
         throw refusal;
       },
     }) as unknown as TransactionSql;

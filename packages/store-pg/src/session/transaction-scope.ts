@@ -1,61 +1,46 @@
 import { SavepointOpenError } from "./session-errors.ts";
 
-/** What is open for a while and then over: a transaction, or a savepoint in one. */
+/** What is open for a while and then over: a transaction, a part of one, or a savepoint in it. Data for the functions below. */
 export interface Scope {
-  /** Why the scope is over, or one around it; undefined while it lasts. */
-  ended(): Error | undefined;
-  /** Why nothing may be sent through this very scope now: it has ended, or a savepoint in it is open. */
-  refusal(): Error | undefined;
+  /** The scope around it: over with that one at the latest. */
+  readonly parent: Scope | undefined;
+  /** True for a part that is closed by itself, but fails the scope around it. */
+  readonly isPart: boolean;
+  /** Why it is over; undefined while it lasts. */
+  over: (() => Error) | undefined;
   /** The first thing that went wrong in it. It fails the scope, whether the error was caught or not. */
-  readonly failure: { readonly error: unknown } | undefined;
+  failure: { readonly error: unknown } | undefined;
   /** True while a savepoint in it is open. */
-  readonly hasSavepoint: boolean;
-  fail(error: unknown): void;
-  /** Ends the scope. Only the first call counts. */
-  close(why: () => Error): void;
-  /** A part of it that can be closed before it, and whose failures are its own. */
-  part(): Scope;
-  /** Opens a savepoint. */
-  enter(): Scope;
-  /** The savepoint opened last is over. */
-  leave(): void;
+  hasSavepoint: boolean;
 }
 
-export function createScope(): Scope {
-  return scopeIn();
+export function createScope(parent?: Scope, isPart = false): Scope {
+  return { parent, isPart, over: undefined, failure: undefined, hasSavepoint: false };
 }
 
-function scopeIn(parent?: Scope, onFailure?: (error: unknown) => void): Scope {
-  let over: (() => Error) | undefined;
-  let failure: { readonly error: unknown } | undefined;
-  let hasSavepoint = false;
+/** A part of a scope that can be closed before it, and whose failures are its own. */
+export function partOf(scope: Scope): Scope {
+  return createScope(scope, true);
+}
 
-  const scope: Scope = {
-    ended: () => over?.() ?? parent?.ended(),
-    refusal: () => scope.ended() ?? (hasSavepoint ? new SavepointOpenError() : undefined),
-    get failure() {
-      return failure;
-    },
-    get hasSavepoint() {
-      return hasSavepoint;
-    },
-    fail(error) {
-      failure ??= { error };
-      onFailure?.(error);
-    },
-    close(why) {
-      over ??= why;
-    },
-    part: () => scopeIn(scope, scope.fail),
-    enter() {
-      hasSavepoint = true;
-      return scopeIn(scope);
-    },
-    leave() {
-      hasSavepoint = false;
-    },
-  };
-  return scope;
+/** Why a scope is over, or one around it; undefined while it lasts. */
+export function endOf({ over, parent }: Scope): Error | undefined {
+  return over?.() ?? (parent && endOf(parent));
+}
+
+/** Why nothing may be sent through this very scope now: it is over, or a savepoint in it is open. */
+export function refusalOf(scope: Scope): Error | undefined {
+  return endOf(scope) ?? (scope.hasSavepoint ? new SavepointOpenError() : undefined);
+}
+
+export function failScope(scope: Scope, error: unknown): void {
+  scope.failure ??= { error };
+  if (scope.isPart && scope.parent !== undefined) failScope(scope.parent, error);
+}
+
+/** Ends a scope, and with it every scope in it. Only the first call counts. */
+export function closeScope(scope: Scope, why: () => Error): void {
+  scope.over ??= why;
 }
 
 /** Why a scope failed: the first failure in it, where `error` only says that there was one. */

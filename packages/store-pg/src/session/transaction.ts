@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 import type { EndBackend } from "./end-backend.ts";
-import { createInterruption } from "./interruption.ts";
+import { watchForInterruption } from "./interruption.ts";
 import type { CreateDb } from "./kysely-dialect.ts";
 import { swallow } from "./query.ts";
 import type { Session } from "./session.ts";
@@ -14,7 +14,7 @@ import type { SessionPool } from "./session-pool.ts";
 import { createChannel } from "./transaction-channel.ts";
 import { commit, rollBack } from "./transaction-end.ts";
 import { createFacade, type PgTransaction } from "./transaction-facade.ts";
-import { createScope, rootCause, type Scope } from "./transaction-scope.ts";
+import { closeScope, createScope, partOf, rootCause, type Scope } from "./transaction-scope.ts";
 
 /** How one transaction is run. */
 export interface TransactionOptions<Tables = unknown> {
@@ -91,63 +91,65 @@ async function run<Tables, T>(
 ): Promise<T> {
   // Ours lasts from BEGIN to COMMIT; the work's own is closed before.
   const scope = createScope();
-  const workScope = scope.part();
+  const workScope = partOf(scope);
   const channel = createChannel(maker, session);
   const open = (part: Scope) => createFacade({ maker, channel, createDb }, part);
   let backendPid: number | undefined;
+  let interruption: Error | undefined;
   let committing = false;
-
-  const interruption = createInterruption({
-    session,
-    signal,
-    timeoutMs,
-    onReason(reason) {
-      const lost = reason === session.loss;
-      if (!committing) scope.close(() => (lost ? reason : overBecause(reason)));
-      // COMMIT cannot be taken back. When its time is over, though, it is not waited for any longer.
-      else if (reason instanceof TransactionTimeoutError) void endBackend(session, reason, backendPid);
-    },
-  });
+  let unwatch: (() => void) | undefined;
 
   async function perform(): Promise<T> {
     const begun = channel.control(scope, BEGIN);
     const opening = onBegin?.(open(scope));
     if (opening !== undefined) swallow(opening);
     await begun;
-    backendPid = (await opening)?.backendPid;
+    if (opening !== undefined) backendPid = (await opening)?.backendPid;
     if (scope.failure !== undefined) throw scope.failure.error;
     const value = await work(open(workScope));
-    settle(workScope, interruption.reason);
-    await beforeCommit?.(open(scope));
+    settle(workScope, interruption);
+    if (beforeCommit !== undefined) await beforeCommit(open(scope));
     return value;
   }
 
   try {
-    const performing = perform();
-    swallow(performing);
-    const value = await Promise.race([performing, interruption.happened]);
-    settle(scope, interruption.reason);
+    const value = await new Promise<T>((resolve, reject) => {
+      unwatch = watchForInterruption({ session, signal, timeoutMs }, (reason) => {
+        if (committing) return giveUpCommit(reason);
+        interruption ??= reason;
+        const lost = reason === session.loss;
+        closeScope(scope, () => (lost ? reason : overBecause(reason)));
+        reject(reason);
+      });
+      perform().then(resolve, reject);
+    });
+    settle(scope, interruption);
     committing = true;
     await commit(maker, session, scope);
     return value;
   } catch (error) {
     if (committing) throw error;
-    const reason = interruption.reason ?? session.loss ?? rootCause(scope, error);
-    scope.close(() => overBecause());
+    const reason = interruption ?? session.loss ?? rootCause(scope, error);
+    closeScope(scope, overBecause);
     const end = (cause: Error) => endBackend(session, cause, backendPid);
-    if (interruption.reason !== undefined && session.busy) await end(interruption.reason);
+    if (interruption !== undefined && session.busy) await end(interruption);
     else await rollBack(maker, session, end);
     throw reason;
   } finally {
-    interruption.dispose();
+    unwatch?.();
+  }
+
+  /** COMMIT cannot be taken back. When its time is over, though, it is not waited for any longer. */
+  function giveUpCommit(reason: Error): void {
+    if (reason instanceof TransactionTimeoutError) void endBackend(session, reason, backendPid);
   }
 }
 
 /** The work has ended well; now nothing may be sent through the handle any more. @throws what went wrong all the same */
-function settle(scope: Scope, interrupted: Error | undefined): void {
+function settle(scope: Scope, interruption: Error | undefined): void {
   const leftOpen = scope.hasSavepoint;
-  scope.close(() => overBecause());
-  if (interrupted !== undefined) throw interrupted;
+  closeScope(scope, overBecause);
+  if (interruption !== undefined) throw interruption;
   if (scope.failure !== undefined) throw scope.failure.error;
   if (leftOpen) throw new SavepointOpenError();
 }
