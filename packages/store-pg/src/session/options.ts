@@ -41,7 +41,7 @@ export interface SessionsOptions {
   readonly logger?: Logger | undefined;
 }
 
-export const sessionsDefaults = {
+const sessionsDefaults = {
   maxTransactions: 5,
   maxStatements: 5,
   applicationName: "pup",
