@@ -7,6 +7,16 @@ import { idOf, order, orderActions } from "./order-actions.ts";
 export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
   const { append, readOrder } = orderActions(setup);
 
+  /** Waits until so many appends are under way: the held one, and those that wait for it. */
+  const untilInFlight = async (count: number) => {
+    for (let looks = 0; looks < 500; looks++) {
+      const { appenders } = await setup().store.inFlightAppenders();
+      if (appenders.length === count) return;
+      await setup().elapse(5);
+    }
+    throw new Error(`Expected ${count} appends to be under way.`);
+  };
+
   describe("append in a transaction of the caller", () => {
     it("shows the events to others only after the commit", async () => {
       const held = await setup().begin();
@@ -94,13 +104,15 @@ export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
     });
 
     it("makes an append of the same aggregate elsewhere wait for the outcome", async () => {
+      await append([sampleEvent()]);
       const held = await setup().begin();
       await append([sampleEvent()], { tx: held.tx });
 
-      const waiting = append([sampleEvent()], { expectedVersion: 1 });
+      const waiting = append([sampleEvent()], { expectedVersion: 2 });
+      await untilInFlight(2);
       await held.commit();
 
-      expect(await waiting).toMatchObject({ fromVersion: 1, toVersion: 2 });
+      expect(await waiting).toMatchObject({ fromVersion: 2, toVersion: 3 });
     });
 
     it("makes an append of the same id to another aggregate wait for the outcome, and refuses it after a commit", async () => {
@@ -109,6 +121,7 @@ export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
 
       const waiting = append([sampleEvent({ id: idOf(1), aggregateId: "order-2" })]);
       const refused = expect(waiting).rejects.toMatchObject({ code: "PUP_DUPLICATE_EVENT_ID" });
+      await untilInFlight(2);
       await held.commit();
 
       await refused;
@@ -119,6 +132,7 @@ export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
       await append([sampleEvent({ id: idOf(1) })], { tx: held.tx });
 
       const waiting = append([sampleEvent({ id: idOf(1), aggregateId: "order-2" })]);
+      await untilInFlight(2);
       await held.rollback();
 
       expect(await waiting).toMatchObject({ toVersion: 1, duplicate: false });
