@@ -123,10 +123,11 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
   async function startPosition(drain: AbortSignal): Promise<GlobalPosition | null> {
     const { startFrom = "beginning" } = consumer;
     if (startFrom === "beginning" || startFrom === 0n) return 0n;
-    // Only settled positions may be saved: what lies above could still change.
-    await tracker.waitAbove(-1n, drain);
+    // Only settled positions may be saved: what lies above could still change. And what is settled so far can lie far below the
+    // head of the log: while an append is open, a tracker that has just begun stands at the greatest checkpoint.
+    await tracker.waitAbove((await store.latestPosition()) - 1n, drain);
     const head = tracker.position;
-    if (head === null) return null;
+    if (drain.aborted || head === null) return null;
     if (startFrom === "head") return head;
     if (typeof startFrom === "bigint") {
       if (startFrom > 0n && startFrom <= head) return startFrom;

@@ -163,6 +163,25 @@ describe("Where a consumer starts", () => {
     expect((await handledFrom((at) => new Date(at.getTime() + 1))).handled).toEqual(["o-4"]);
   });
 
+  it("is the head of the log also while an append is open that began before the worker", async () => {
+    const fleet = createFleet();
+    await fleet.append("o-1");
+    const open = await fleet.store.begin();
+    await fleet.store.append([orderPlaced("open")], { tx: open.tx });
+    await fleet.append("o-2");
+    const worker = fleet.start([recorder("late", { startFrom: "head" }), recorder("from 1", { startFrom: 1n })]);
+    await fleet.clock.advance(5_000);
+    await open.commit();
+    await fleet.clock.advance(1_000);
+    await fleet.append("o-3");
+    await fleet.clock.advance(1_000);
+
+    expect(worker.recorded.of("consumer:failed")).toEqual([]);
+    expect(handledBy(fleet.store, "late")).toEqual(["o-3"]);
+    expect(handledBy(fleet.store, "from 1")).toEqual(["open", "o-2", "o-3"]);
+    await fleet.stop(worker);
+  });
+
   it("cannot lie beyond the head", async () => {
     const { handled, failed } = await handledFrom(4n);
 
