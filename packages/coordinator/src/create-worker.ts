@@ -67,27 +67,21 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     const ending = new AbortController();
     const background: Promise<void>[] = [];
     try {
-      await connect(member);
+      if (!(await connect(member))) return;
       background.push(tracker.run(ending.signal), member.run(ending.signal));
-      await dispatcher.start({
-        wake: () => wakeUp.ring(),
-        control: (signal) => member.control(signal),
-        latestPosition: () => store.latestPosition(),
-        clock,
-        random,
-        logger,
-      });
-      if (!stopping.signal.aborted) {
-        state = "running";
-        events.emit("worker:started", { workerId });
-        logger.info({ workerId, consumers: names }, "worker started");
-        await aborted(stopping.signal);
-      }
+      const stopped = aborted(stopping.signal);
+      // A dispatcher that cannot connect tries for ever: it ends by its own `stop`, which comes after the consumers have drained.
+      await Promise.race([startDispatcher(member), stopped]);
+      if (stopping.signal.aborted) return;
+      state = "running";
+      events.emit("worker:started", { workerId });
+      logger.info({ workerId, consumers: names }, "worker started");
+      await stopped;
     } finally {
       state = "stopping";
       member.resign();
       await drain();
-      await dispatcher.stop();
+      await stopDispatcher();
       ending.abort();
       wakeUp.ring();
       await Promise.all(background);
@@ -98,23 +92,50 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     }
   }
 
-  /** Checks the tables and joins the others; tries again while the database is away. */
-  async function connect(member: Membership): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
+  /** Checks the tables and joins the others; tries again while the database is away. False when told to stop before. */
+  async function connect(member: Membership): Promise<boolean> {
+    let failures = 0;
+    let cause: unknown;
+    while (!stopping.signal.aborted) {
       try {
         await store.checkSchema();
-        return await member.join(stopping.signal);
+        await member.join(stopping.signal);
+        return true;
       } catch (error) {
+        // Told to stop in the middle of an attempt: that it failed is no wonder.
+        if (stopping.signal.aborted) break;
         if (!store.isTransient(error)) throw error;
-        const retryInMs = backOffMs(attempt, START_BACK_OFF, random);
+        cause = error;
+        failures += 1;
+        const retryInMs = backOffMs(failures, START_BACK_OFF, random);
         logger.warn({ err: error, retryInMs }, "the database cannot be reached; trying again");
         await sleep(clock, retryInMs, stopping.signal);
-        if (!stopping.signal.aborted) continue;
-        throw new StartAbortedError(
-          `The database could not be reached in ${attempt} attempts before the worker was told to stop.`,
-          { cause: error },
-        );
       }
+    }
+    if (failures === 0) return false;
+    throw new StartAbortedError(
+      `The database could not be reached in ${failures} attempts before the worker was told to stop.`,
+      { cause },
+    );
+  }
+
+  function startDispatcher(member: Membership): Promise<void> {
+    return dispatcher.start({
+      wake: () => wakeUp.ring(),
+      control: (signal) => member.control(signal),
+      latestPosition: () => store.latestPosition(),
+      clock,
+      random,
+      logger,
+    });
+  }
+
+  /** Whatever becomes of the dispatcher, the worker has more to close. */
+  async function stopDispatcher(): Promise<void> {
+    try {
+      await dispatcher.stop();
+    } catch (error) {
+      logger.warn({ workerId, err: error }, "the dispatcher did not stop in good order");
     }
   }
 

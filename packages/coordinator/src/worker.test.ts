@@ -1,4 +1,4 @@
-import { type PupError, UnsupportedError } from "@pup/core";
+import { type PupError, StartAbortedError, UnsupportedError } from "@pup/core";
 import { createManualDispatcher } from "@pup/testing";
 import { describe, expect, it, vi } from "vitest";
 import { createFleet, handledBy, noteHandled, orderPlaced, recorder } from "../test/fleet.ts";
@@ -677,6 +677,48 @@ describe("Starting and stopping", () => {
     const member = fleet.start([recorder("orders")], { dispatcher });
 
     await expect(fleet.clock.runUntil(member.ended)).rejects.toBe(refusal);
+    expect(member.connection.controlSessions).toEqual([]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it.each([0, 1, 2, 3, 5, 8])("ends in good order when it is stopped %i turns after the start", async (turns) => {
+    const fleet = createFleet();
+    const member = fleet.start([recorder("orders")]);
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    await fleet.stop(member);
+
+    await expect(member.ended).resolves.toBeUndefined();
+    expect(member.connection.controlSessions).toEqual([]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it("stops while its dispatcher still tries to connect", async () => {
+    const fleet = createFleet();
+    const { promise: started, reject } = Promise.withResolvers<void>();
+    const dispatcher = {
+      ...createManualDispatcher(),
+      start: () => started,
+      stop: () => Promise.resolve(reject(new StartAbortedError("Stopped."))),
+    };
+    const member = fleet.start([recorder("orders")], { dispatcher });
+    await fleet.append("o-1");
+    await fleet.clock.advance(60_000);
+    await fleet.stop(member);
+
+    await expect(member.ended).resolves.toBeUndefined();
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it("closes everything else when its dispatcher does not stop in good order", async () => {
+    const fleet = createFleet();
+    const dispatcher = { ...createManualDispatcher(), stop: () => Promise.reject(new Error("Stuck.")) };
+    const member = fleet.start([recorder("orders")], { dispatcher });
+    await fleet.clock.advance(2_000);
+    await fleet.stop(member);
+
+    await expect(member.ended).resolves.toBeUndefined();
+    expect(member.worker.health().state).toBe("stopped");
     expect(member.connection.controlSessions).toEqual([]);
     expect(fleet.clock.pending).toBe(0);
   });
