@@ -33,13 +33,19 @@ export async function appendEvents(
 
   // The database locks the table before it looks at any row: who waits for a row counts as in flight already.
   transaction.appender = true;
-  await lockRow(database, transaction, HEADS, aggregate);
+  const isExpected = () => expected === null || readVersion(database, transaction, aggregate) === expected;
   const ids = events.map(({ id }) => (id ?? newId(database)).toLowerCase());
-  const repeated = await findRepetition(database, transaction, events, ids);
+  // An update that finds no row to update waits for nobody either.
+  const mayAppend = isExpected();
+  if (mayAppend) {
+    await lockRow(database, transaction, HEADS, aggregate);
+    await lockGivenIds(database, transaction, events, ids);
+  }
+  const repeated = findRepetition(database, transaction, events, ids);
   if (repeated) return repeated;
 
   const fromVersion = readVersion(database, transaction, aggregate);
-  if (expected !== null && fromVersion !== expected) {
+  if (!mayAppend || !isExpected()) {
     throw new ConcurrencyConflictError(events[0] as NewEvent, options.expectedVersion ?? "any", fromVersion);
   }
   const toVersion = fromVersion + events.length;
@@ -56,17 +62,25 @@ export async function appendEvents(
   return { events: toResult(events, stored), fromVersion, toVersion, duplicate: false };
 }
 
-/** The result of an earlier append of the same ids; null when there was none. */
-async function findRepetition(
+/** As a unique index does: waits for whoever has the same id in flight. */
+async function lockGivenIds(
   database: Database,
   transaction: Transaction,
   events: readonly NewEvent[],
   ids: readonly string[],
-): Promise<AppendResult | null> {
-  // As a unique index does: waits for whoever has the same id in flight. Sorted, so that two appends wait for one another only one way.
+): Promise<void> {
   const given = ids.filter((_, index) => events[index]?.id !== undefined);
+  // In order, so that two appends wait for one another only one way.
   for (const id of given.toSorted()) await lockRow(database, transaction, "event ids", id);
+}
 
+/** The result of an earlier append of the same ids; null when there was none. */
+function findRepetition(
+  database: Database,
+  transaction: Transaction,
+  events: readonly NewEvent[],
+  ids: readonly string[],
+): AppendResult | null {
   const found = ids.map((id) => database.events.byId(id) ?? transaction.events.find((event) => event.id === id));
   const taken = found.filter((event) => event !== undefined);
   const [first] = taken;

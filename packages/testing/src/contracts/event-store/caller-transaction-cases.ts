@@ -103,12 +103,44 @@ export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
       expect(await readOrder()).toHaveLength(1);
     });
 
-    it("makes an append of the same aggregate elsewhere wait for the outcome", async () => {
+    /** The aggregate has version 1, and an append to version 2 is under way. */
+    const holdVersion2 = async () => {
       await append([sampleEvent()]);
       const held = await setup().begin();
       await append([sampleEvent()], { tx: held.tx });
+      return held;
+    };
 
-      const waiting = append([sampleEvent()], { expectedVersion: 2 });
+    it("makes an append elsewhere that expects the version so far wait, and refuses it after a commit", async () => {
+      const held = await holdVersion2();
+      const waiting = append([sampleEvent()], { expectedVersion: 1 });
+      const refused = expect(waiting).rejects.toMatchObject({ code: "PUP_CONCURRENCY_CONFLICT", actual: 2 });
+      await untilInFlight(2);
+      await held.commit();
+
+      await refused;
+    });
+
+    it("makes an append elsewhere that expects the version so far wait, and takes it after a rollback", async () => {
+      const held = await holdVersion2();
+      const waiting = append([sampleEvent()], { expectedVersion: 1 });
+      await untilInFlight(2);
+      await held.rollback();
+
+      expect(await waiting).toMatchObject({ fromVersion: 1, toVersion: 2 });
+    });
+
+    it("refuses an append elsewhere at once that expects a version nobody can see yet", async () => {
+      const held = await holdVersion2();
+      const early = append([sampleEvent()], { expectedVersion: 2 });
+
+      await expect(early).rejects.toMatchObject({ code: "PUP_CONCURRENCY_CONFLICT", actual: 1 });
+      await held.rollback();
+    });
+
+    it("makes an append elsewhere that expects nothing wait, and puts it behind", async () => {
+      const held = await holdVersion2();
+      const waiting = append([sampleEvent()]);
       await untilInFlight(2);
       await held.commit();
 
