@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { NewEvent } from "@pup/core";
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, type KyselyPlugin, ParseJSONResultsPlugin, PostgresDialect } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -177,6 +177,23 @@ describe("Appends at once", () => {
 });
 
 describe("An append in a transaction of the caller", () => {
+  it("goes on with the versions of the stream, with ids of its own and without", async () => {
+    await store.append([event(), event()]);
+
+    const versions = await store.transaction(async (tx) => [
+      (await store.append([event({ id: idOf(1) })], { tx })).toVersion,
+      (await store.append([event()], { tx, expectedVersion: 3 })).toVersion,
+      (await store.append([event({ id: idOf(2) }), event({ id: idOf(3) })], { tx, expectedVersion: 4 })).toVersion,
+      (await store.append([event({ id: idOf(4), aggregateId: "new" })], { tx, expectedVersion: "no-stream" }))
+        .toVersion,
+    ]);
+
+    expect(versions).toEqual([3, 4, 6, 1]);
+    expect((await store.readStream(order)).events.map(({ aggregateVersion }) => aggregateVersion)).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ]);
+  });
+
   it("that was refused leaves nothing that a later one would stumble over", async () => {
     await store.append([event({ id: idOf(1) })]);
     const other = { aggregateId: "order-2" };
@@ -236,6 +253,25 @@ describe("An append in a transaction of the caller", () => {
     });
 
     expect((await store.readStream(order)).length).toBe(2);
+  });
+
+  it("goes past the plugins of a Kysely, whatever they do to results", async () => {
+    const shout: KyselyPlugin = {
+      transformQuery: ({ node }) => node,
+      transformResult: async ({ result }) => ({ ...result, rows: result.rows.map(upperCaseKeys) }),
+    };
+    const db = new Kysely<unknown>({
+      dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: schema.url }) }),
+      plugins: [new ParseJSONResultsPlugin(), shout],
+    });
+    onTestFinished(() => db.destroy());
+
+    const stream = await db.transaction().execute(async (tx) => {
+      await store.append([event({ id: idOf(1) })], { tx });
+      return store.readStream(order, {}, { tx });
+    });
+
+    expect(stream.events).toMatchObject([{ id: idOf(1), globalPosition: 1n, payload: { total: 12 } }]);
   });
 
   it.each([
@@ -384,6 +420,10 @@ describe("What is stored", () => {
     expect(sent).toEqual([]);
   });
 });
+
+function upperCaseKeys(row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).map(([key, value]) => [key.toUpperCase(), value]));
+}
 
 function firstWord(statement: string): string | undefined {
   return statement.trim().split(/\s/)[0];
