@@ -16,7 +16,7 @@ import { createMembership, type Membership } from "./membership.ts";
 import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
 import { runConsumersOnce } from "./run-once.ts";
 import { createSettledTracker } from "./settled-tracker.ts";
-import type { Worker, WorkerHealth } from "./worker.ts";
+import type { RunOnceOutcome, Worker, WorkerHealth } from "./worker.ts";
 
 const START_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
 
@@ -59,10 +59,13 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
 
   let state: WorkerHealth["state"] = "new";
   let running: Promise<void> | null = null;
+  let runningOnce: Promise<readonly RunOnceOutcome[]> | null = null;
+  let startingSince: number | null = null;
   const stopping = new AbortController();
 
   async function run(): Promise<void> {
     state = "starting";
+    startingSince = clock.now();
     const member = takePart(names);
     const ending = new AbortController();
     const background: Promise<void>[] = [];
@@ -139,6 +142,26 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     }
   }
 
+  async function runOnce(signal: AbortSignal | undefined): Promise<readonly RunOnceOutcome[]> {
+    state = "running";
+    const member = takePart([]);
+    try {
+      await store.checkSchema();
+      return await runConsumersOnce({
+        names,
+        createLoop: (name) => createLoop(name, "unowned"),
+        latestPosition: () => store.latestPosition(),
+        tracker,
+        membership: member,
+        signal: AbortSignal.any([stopping.signal, ...(signal ? [signal] : [])]),
+        shutdownTimeoutMs,
+        clock,
+      });
+    } finally {
+      state = "stopped";
+    }
+  }
+
   async function drain(): Promise<void> {
     const abandon = new AbortController();
     const cancel = clock.after(shutdownTimeoutMs, () => {
@@ -166,29 +189,14 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
 
     async stop() {
       stopping.abort();
-      if (!running && state === "new") state = "stopped";
-      await running?.catch(() => undefined); // `start` has told its caller.
+      if (state === "new") state = "stopped";
+      await (running ?? runningOnce)?.catch(() => undefined); // Its caller has been told.
     },
 
-    async runOnce({ signal } = {}) {
-      if (state !== "new") throw alreadyUsed(state);
-      state = "running";
-      const member = takePart([]);
-      try {
-        await store.checkSchema();
-        return await runConsumersOnce({
-          names,
-          createLoop: (name) => createLoop(name, "unowned"),
-          latestPosition: () => store.latestPosition(),
-          tracker,
-          membership: member,
-          signal: AbortSignal.any([stopping.signal, ...(signal ? [signal] : [])]),
-          shutdownTimeoutMs,
-          clock,
-        });
-      } finally {
-        state = "stopped";
-      }
+    runOnce({ signal } = {}) {
+      if (state !== "new") return Promise.reject(alreadyUsed(state));
+      runningOnce = runOnce(signal);
+      return runningOnce;
     },
 
     health() {
@@ -196,6 +204,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
       const problems = findProblems({
         consumers: consumerHealth,
         dispatcher: state === "running" ? dispatcher.health() : null,
+        startingForMs: sinceMs(clock, state === "starting" ? startingSince : null),
         disconnectedForMs: sinceMs(clock, membership?.disconnectedSince ?? null),
         logFailingForMs: sinceMs(clock, tracker.failingSince),
         unhealthyAfterMs: options.unhealthyAfterMs,

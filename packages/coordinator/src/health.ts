@@ -6,6 +6,8 @@ export interface HealthFacts {
   readonly consumers: readonly ConsumerHealth[];
   /** Null while it does not run. */
   readonly dispatcher: DispatcherHealth | null;
+  /** How long it has been starting, in milliseconds; 0 when it is not. */
+  readonly startingForMs: number;
   /** How long there has been no line to the other workers, in milliseconds. */
   readonly disconnectedForMs: number;
   /** How long the log could not be followed, in milliseconds. */
@@ -22,6 +24,11 @@ export function findProblems(facts: HealthFacts): readonly string[] {
   }
   if (facts.dispatcher && !facts.dispatcher.healthy) {
     problems.push(facts.dispatcher.problem ?? "The dispatcher does not wake.");
+  }
+  if (facts.startingForMs > facts.unhealthyAfterMs) {
+    problems.push(
+      "The start does not come to an end: the database cannot be reached, or the dispatcher cannot connect.",
+    );
   }
   if (facts.disconnectedForMs > facts.unhealthyAfterMs) problems.push("There is no line to the other workers.");
   if (facts.logFailingForMs > facts.unhealthyAfterMs) problems.push("The log cannot be followed.");

@@ -647,7 +647,7 @@ describe("Starting and stopping", () => {
     fleet.store.setReachable(false);
     const member = fleet.start([recorder("orders")]);
     await fleet.clock.advance(60_000);
-    expect(member.worker.health().state).toBe("starting");
+    expect(member.worker.health()).toMatchObject({ state: "starting", healthy: false });
     fleet.store.setReachable(true);
     await fleet.append("o-1");
     await fleet.clock.advance(10_000);
@@ -774,6 +774,37 @@ describe("A single run", () => {
     ]);
     expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
     await fleet.stop(member);
+  });
+
+  it("is interrupted by its signal, also before it has begun", async () => {
+    const fleet = createFleet();
+    await fleet.append("o-1");
+    const signal = AbortSignal.abort();
+
+    expect(await fleet.clock.runUntil(single(fleet, [recorder("orders")]).runOnce({ signal }))).toEqual([
+      { consumer: "orders", outcome: "interrupted", position: null, events: 0 },
+    ]);
+    expect(fleet.clock.pending).toBe(0);
+  });
+
+  it("has ended when stop resolves", async () => {
+    const fleet = createFleet();
+    await fleet.append("o-1");
+    const worker = single(fleet, [
+      recorder("slow", {
+        handle: async (event, { tx }) => {
+          await new Promise((resolve) => fleet.clock.after(3_000, () => resolve(undefined)));
+          await noteHandled(tx, "slow", event);
+        },
+      }),
+    ]);
+    const outcome = worker.runOnce();
+    await fleet.clock.advance(1_000);
+    await fleet.clock.runUntil(worker.stop());
+
+    expect(worker.health().state).toBe("stopped");
+    expect(handledBy(fleet.store, "slow")).toEqual(["o-1"]);
+    expect(await outcome).toMatchObject([{ consumer: "slow", outcome: "caught-up" }]);
   });
 
   it("rejects with what made a consumer fail, after the others have finished", async () => {

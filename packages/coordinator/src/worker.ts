@@ -46,7 +46,7 @@ export interface Worker {
 
   /**
    * Begins no batch any more, lets running ones finish (for at most `shutdownTimeoutMs`), hands the consumers back and
-   * closes what the worker opened. Resolves when that is done; twice is fine. Errors are the business of `start`.
+   * closes what the worker opened. Resolves when that is done; twice is fine. Errors are the business of `start` and `runOnce`.
    */
   stop(): Promise<void>;
 
