@@ -10,9 +10,9 @@ export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
   /** Waits until so many appends are under way: the held one, and those that wait for it. */
   const untilInFlight = async (count: number) => {
     for (let looks = 0; looks < 500; looks++) {
+      await setup().elapse(5);
       const { appenders } = await setup().store.inFlightAppenders();
       if (appenders.length === count) return;
-      await setup().elapse(5);
     }
     throw new Error(`Expected ${count} appends to be under way.`);
   };
