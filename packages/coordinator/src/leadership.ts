@@ -40,9 +40,12 @@ export function createLeadershipDuty(options: LeadershipOptions): LeadershipDuty
   const { workerId, session, heartbeatTimeoutMs, rebalanceIntervalMs, sticky, clock, logger, events } = options;
   const detector = createFailureDetector(heartbeatTimeoutMs);
   let leadership: Leadership | null = null;
+  /** The session is lost or given up: what still answers comes too late. */
+  let over = false;
   let dealt: { readonly workers: string; readonly at: number } | null = null;
 
-  function set(next: Leadership | null): void {
+  function set(answer: Leadership | null): void {
+    const next = over ? null : answer;
     if (leadership?.term === next?.term) return;
     if (leadership) {
       events.emit("leader:lost", { workerId, term: leadership.term });
@@ -89,7 +92,10 @@ export function createLeadershipDuty(options: LeadershipOptions): LeadershipDuty
       await deal(leadership, dead);
       dealt = { workers: present, at: clock.now() };
     },
-    stepDown: () => set(null),
+    stepDown() {
+      over = true;
+      set(null);
+    },
     async resign() {
       if (!leadership) return;
       set(null);
