@@ -62,6 +62,9 @@ interface Line {
 
 const RECONNECT_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
 
+/** A line that lived shorter than this, in milliseconds, counts as a failed attempt: some connect and break at once. */
+const STABLE_AFTER_MS = 10_000;
+
 /** Creates the membership of one worker. */
 export function createMembership(options: MembershipOptions): Membership {
   const { workerId, consumers, store, heartbeatIntervalMs, heartbeatTimeoutMs, clock, random, logger, events } =
@@ -79,7 +82,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const ask = <T>(what: string, work: () => Promise<T>) => withTimeLimit(clock, answerLimitMs, what, work);
 
   async function connect(signal: AbortSignal): Promise<Line> {
-    const session = await ask("opening the control session", () => store.openControlSession({ signal }));
+    const session = await open(signal);
     try {
       const known = joined && (await ask("the heartbeat", () => sync(session, true))) !== null;
       if (!known) await register(session);
@@ -90,6 +93,17 @@ export function createMembership(options: MembershipOptions): Membership {
     }
     disconnectedSince = null;
     return { session, duty: createLeadershipDuty({ ...options, session }) };
+  }
+
+  async function open(signal: AbortSignal): Promise<ControlSession> {
+    const opening = store.openControlSession({ signal });
+    try {
+      return await ask("opening the control session", () => opening);
+    } catch (error) {
+      // One that opens after all is nobody's any more.
+      opening.then(close).catch(() => undefined);
+      throw error;
+    }
   }
 
   function sync(session: ControlSession, beat: boolean): Promise<WorkerView | null> {
@@ -206,15 +220,18 @@ export function createMembership(options: MembershipOptions): Membership {
 
     async run(signal) {
       let failures = 0;
+      let troubleSince = clock.now();
       while (!signal.aborted) {
+        const beganAt = clock.now();
         try {
           line ??= await connect(signal);
-          failures = 0;
           await serve(line, signal);
         } catch (error) {
           if (signal.aborted) break;
-          disconnectedSince ??= clock.now();
-          failures += 1;
+          const wasStable = clock.now() - beganAt >= STABLE_AFTER_MS;
+          failures = wasStable ? 1 : failures + 1;
+          if (failures === 1) troubleSince = clock.now();
+          disconnectedSince = troubleSince;
           const retryInMs = backOffMs(failures, RECONNECT_BACK_OFF, random);
           events.emit("worker:disconnected", { workerId, error, retryInMs });
           logger.warn({ workerId, err: error, retryInMs }, "the line to the other workers broke");

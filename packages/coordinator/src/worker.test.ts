@@ -1,4 +1,4 @@
-import { type PupError, StartAbortedError, UnsupportedError } from "@pup/core";
+import { type PupError, StartAbortedError, sleep, UnsupportedError } from "@pup/core";
 import { createManualDispatcher } from "@pup/testing";
 import { describe, expect, it, vi } from "vitest";
 import { createFleet, handledBy, noteHandled, orderPlaced, recorder } from "../test/fleet.ts";
@@ -437,6 +437,44 @@ describe("Several workers", () => {
     expect(old.recorded.of("consumer:released")).toMatchObject([{ epoch: 1, reason: "fenced" }]);
     expect(old.recorded.of("worker:rejoined")).toHaveLength(1);
     for (const member of [old, next]) await fleet.stop(member);
+  });
+});
+
+describe("The line to the other workers", () => {
+  it("is closed when it opens too late", async () => {
+    const fleet = createFleet();
+    let slow = false;
+    const member = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (slow && operation === "openControlSession") await sleep(fleet.clock, 8_000);
+    });
+    await fleet.clock.advance(2_000);
+    slow = true;
+    for (const session of member.connection.controlSessions) session.kill();
+    await fleet.clock.advance(60_000);
+    slow = false;
+    await fleet.clock.advance(30_000);
+
+    expect(member.connection.controlSessions).toHaveLength(1);
+    expect(member.worker.health().problems).toEqual([]);
+    await fleet.stop(member);
+  });
+
+  it("is tried ever more rarely while it breaks as soon as it is there, and health turns red", async () => {
+    const fleet = createFleet();
+    let opened = 0;
+    let denied = true;
+    const member = fleet.start([recorder("orders")], {}, (operation) => {
+      if (operation === "openControlSession") opened += 1;
+      if (denied && operation === "observeWorkers") throw new Error("Permission denied.");
+    });
+    await fleet.clock.advance(120_000);
+    expect(opened).toBeLessThan(60);
+    expect(member.worker.health().problems).toEqual(["There is no line to the other workers."]);
+
+    denied = false;
+    await fleet.clock.advance(10_000);
+    expect(member.worker.health().problems).toEqual([]);
+    await fleet.stop(member);
   });
 });
 
