@@ -140,6 +140,6 @@ JOIN pg_locks AS lock
 JOIN pg_stat_activity AS session ON session.pid = lock.pid
 WHERE checkpoint.consumer_name = $1::text
   AND session.usename = current_user
-  AND starts_with(session.application_name, $2::text)`,
+  AND starts_with(session.application_name || ' ', $2::text || ' ')`,
   };
 }

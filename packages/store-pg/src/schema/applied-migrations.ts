@@ -1,6 +1,6 @@
 import { SchemaTooNewError } from "@pup/core";
 import type { Execute } from "../execute.ts";
-import type { MigrationFile } from "./migration-files.ts";
+import { schemaVersion } from "./migration-files.ts";
 import type { Tables } from "./tables.ts";
 
 interface AppliedRow {
@@ -17,7 +17,6 @@ interface AppliedRow {
 export async function readAppliedVersions(
   execute: Execute,
   { pupMigrations }: Tables,
-  known: readonly MigrationFile[],
 ): Promise<ReadonlySet<number> | null> {
   const [list] = await execute<{ missing: boolean }>("SELECT to_regclass($1::text) IS NULL AS missing", [
     pupMigrations,
@@ -27,11 +26,10 @@ export async function readAppliedVersions(
   const applied = await execute<AppliedRow>(
     `SELECT version, coalesce(compatible_since, version) AS compatible FROM ${pupMigrations} ORDER BY version`,
   );
-  const newest = known.at(-1)?.version ?? 0;
-  const tooNew = applied.find(({ compatible }) => compatible > newest);
+  const tooNew = applied.find(({ compatible }) => compatible > schemaVersion);
   if (tooNew) {
     throw new SchemaTooNewError(
-      `Expected tables that this release knows (version ${newest}), found version ${tooNew.version}. Deploy the newer release.`,
+      `Expected tables that this release knows (version ${schemaVersion}), found version ${tooNew.version}. Deploy the newer release.`,
     );
   }
   return new Set(applied.map(({ version }) => version));

@@ -3,7 +3,7 @@ import type { Execute } from "../execute.ts";
 import { LoginRefusedError } from "../session/session-errors.ts";
 import { isLoginRefusal, sqlStateOf } from "../sql-state.ts";
 import { readAppliedVersions } from "./applied-migrations.ts";
-import { readMigrations } from "./migration-files.ts";
+import { migrationNames } from "./migration-files.ts";
 import type { Tables } from "./tables.ts";
 
 /**
@@ -16,10 +16,9 @@ export type CheckSchema = (execute: Execute) => Promise<void>;
 
 export function createCheckSchema(tables: Tables): CheckSchema {
   return async (execute) => {
-    const migrations = await readMigrations();
-    const versions = await readAppliedVersions(execute, tables, migrations).catch(explainRefusal);
+    const versions = await readAppliedVersions(execute, tables).catch(explainRefusal);
     if (!versions) throw schemaMissing(`Expected pup's tables in schema ${JSON.stringify(tables.schema)}, found none.`);
-    const missing = migrations.filter(({ version }) => !versions.has(version)).map(({ name }) => name);
+    const missing = migrationNames.filter((_, index) => !versions.has(index + 1));
     if (missing.length > 0) {
       throw schemaMissing(
         `Expected the tables in schema ${JSON.stringify(tables.schema)} to be up to date, but ${missing.join(" and ")} ` +

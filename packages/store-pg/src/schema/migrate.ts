@@ -45,7 +45,7 @@ export async function migrate({ connection, logger = silentLogger, ...names }: M
       const execute = executeWith(sql);
       await execute(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK_CLASS}, ${migrationKey(tables)})`);
       await createSchema(execute, tables);
-      const versions = await readAppliedVersions(execute, tables, migrations);
+      const versions = await readAppliedVersions(execute, tables);
       const missing = migrations.filter(({ version }) => !versions?.has(version));
       for (const migration of missing) {
         logger.info({ migration: migration.name, schema: tables.schema }, "applying a migration");

@@ -136,6 +136,6 @@ function createTexts(tables: Tables) {
 SELECT lock.pid, silent.term,
   CASE WHEN lock.pid = $2::integer AND silent.term = $3::text THEN pg_terminate_backend(lock.pid) END AS ended
 FROM (${silentTerm}) AS silent, pg_locks AS lock JOIN pg_stat_activity AS session ON session.pid = lock.pid
-WHERE ${isLeaderLock} AND session.usename = current_user AND starts_with(session.application_name, $4::text)`,
+WHERE ${isLeaderLock} AND session.usename = current_user AND starts_with(session.application_name || ' ', $4::text || ' ')`,
   };
 }
