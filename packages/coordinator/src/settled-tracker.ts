@@ -61,7 +61,7 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
   let failingSince: number | null = null;
   // The hole that opens at the start spans the whole log above the checkpoints: what is missing there is old news.
   let startHole = false;
-  let hole: { readonly since: number; nextAlarm: number } | null = null;
+  let hole: { readonly upTo: GlobalPosition; readonly since: number; nextAlarm: number } | null = null;
   const advanced = createWakeUp(clock);
 
   /** One look at the log. */
@@ -117,7 +117,10 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
     appenders: InFlightAppenders | null,
   ): Promise<void> {
     if (settled.hole) {
-      hole ??= { since: clock.now(), nextAlarm: clock.now() + FIRST_ALARM_MS };
+      // Under load one hole follows the other: each has a time of its own.
+      if (hole?.upTo !== settled.hole.upTo) {
+        hole = { upTo: settled.hole.upTo, since: clock.now(), nextAlarm: clock.now() + FIRST_ALARM_MS };
+      }
       if (clock.now() < hole.nextAlarm) return;
       hole.nextAlarm = clock.now() + NEXT_ALARM_MS;
       for (const appender of appenders?.appenders ?? []) {

@@ -209,6 +209,31 @@ describe("The settled position", () => {
     await fleet.stop(worker);
   });
 
+  it("blames nobody for holes that follow each other without a pause", async () => {
+    const fleet = createFleet();
+    const worker = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(1_000);
+    const begin = async (i: number) => {
+      const open = await fleet.store.begin();
+      await fleet.store.append([orderPlaced(`slow-${i}`)], { tx: open.tx });
+      await fleet.append(`fast-${i}`);
+      return open;
+    };
+    let open = await begin(0);
+    for (let i = 1; i <= 200; i++) {
+      await fleet.clock.advance(100);
+      const next = await begin(i);
+      await open.commit();
+      open = next;
+    }
+    await open.commit();
+    await fleet.clock.advance(100);
+
+    expect(handledBy(fleet.store, "orders")).toHaveLength(402);
+    expect(worker.recorded.of("log:held-up")).toEqual([]);
+    await fleet.stop(worker);
+  });
+
   it("passes what was rolled back, and tells it once", async () => {
     const fleet = createFleet();
     const worker = fleet.start([recorder("orders")]);
