@@ -257,7 +257,8 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     if (!owned) return;
     const { epoch } = owned;
     owned = null;
-    if (reason !== "fenced") {
+    if (reason === "fenced") saver.forget(name);
+    else {
       await saver
         .flush(name, epoch)
         .then(() => store.release([{ consumer: name, epoch }]))

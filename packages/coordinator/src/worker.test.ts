@@ -119,9 +119,11 @@ describe("One worker", () => {
 
   it("leaves nothing behind when it has stopped", async () => {
     const fleet = createFleet();
-    const worker = fleet.start(sixConsumers.map((name) => recorder(name)));
+    const worker = fleet.start(sixConsumers.map((name) => recorder(name, { aggregateTypes: ["Order"] })));
     await fleet.append("o-1");
     await fleet.clock.advance(10_000);
+    await fleet.append("out of scope", { aggregateType: "Invoice" });
+    await fleet.clock.settle();
     await fleet.stop(worker);
     await worker.ended;
 
