@@ -69,6 +69,8 @@ export interface ConsumerLoop {
   readonly epoch: number | null;
   /** Failures in a row of the batch at hand. */
   readonly failures: number;
+  /** How long nothing but errors has come of it, transient ones included, in milliseconds; 0 when the last try went well. */
+  readonly failingForMs: number;
   /** Takes the consumer over, and runs it. Never rejects. */
   run(run: ConsumerRun): Promise<ConsumerOutcome>;
 }
@@ -84,6 +86,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
   let owned: { readonly epoch: number; position: GlobalPosition } | null = null;
   let failures = 0;
   let transientFailures = 0;
+  let failingSince: number | null = null;
   let handled = 0;
 
   /** Takes the consumer over; null when told to stop meanwhile, or when somebody else keeps it. */
@@ -100,6 +103,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
         if (answer.outcome === "acquired") {
           owned = { epoch: answer.epoch, position: answer.position };
           failures = 0;
+          failingSince = null;
           events.emit("consumer:acquired", { consumer: name, epoch: answer.epoch, position: answer.position });
           logger.info({ epoch: answer.epoch, position: String(answer.position) }, "runs here");
           return true;
@@ -112,8 +116,13 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
         if (options.claim === "unowned") return false;
         await sleep(clock, backOffMs(attempt, CLAIM_AGAIN, random), drain);
       } catch (error) {
-        if (!store.isTransient(error)) throw error;
-        logger.debug({ err: error }, "could not be taken over yet");
+        const transient = store.isTransient(error);
+        const isWrongOption = isPupError(error) && error.code === "PUP_INVALID_OPTION";
+        // Nothing of the consumer's own has run yet: whatever the database says, it is not the consumer that fails. But a single
+        // run is to end.
+        if (isWrongOption || (!transient && options.claim === "unowned")) throw error;
+        failingSince ??= clock.now();
+        logger[transient ? "debug" : "warn"]({ err: error, attempt }, "could not be taken over yet");
         await sleep(clock, backOffMs(attempt, STORE_BACK_OFF, random), drain);
       }
     }
@@ -167,6 +176,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
         held.position = page.through;
         failures = 0;
         transientFailures = 0;
+        failingSince = null;
         if (page.events.length > 0 && settings.batchPauseMs > 0) await sleep(clock, settings.batchPauseMs, run.drain);
       } catch (error) {
         if (run.abandon.aborted) return;
@@ -224,6 +234,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
   /** Waits until the next attempt, and finds out where to begin it. Throws what ends the run. */
   async function recover(error: unknown, held: NonNullable<typeof owned>, drain: AbortSignal): Promise<void> {
     if (isPupError(error) && (error.code === "PUP_FENCED" || error.code === "PUP_TRANSACTION_HIJACKED")) throw error;
+    failingSince ??= clock.now();
     for (let cause = error; ; ) {
       const attempt = failures + 1;
       const transient = store.isTransient(cause);
@@ -290,6 +301,9 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     },
     get failures() {
       return failures;
+    },
+    get failingForMs() {
+      return failingSince === null ? 0 : clock.now() - failingSince;
     },
 
     async run(run) {

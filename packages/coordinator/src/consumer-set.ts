@@ -12,6 +12,8 @@ export interface ConsumerHealth {
   readonly epoch: number | null;
   /** Failures in a row of the batch at hand. */
   readonly failures: number;
+  /** How long nothing but errors has come of it, transient ones included, in milliseconds; 0 when the last try went well. */
+  readonly failingForMs: number;
   /** What stopped it; null unless it failed. */
   readonly error: unknown;
 }
@@ -66,14 +68,13 @@ export function createConsumerSet(
   }
 
   function healthOf(name: string): ConsumerHealth {
+    const nothing = { name, position: null, epoch: null, failures: 0, failingForMs: 0, error: null };
     const failure = failed.get(name);
-    if (failure) {
-      return { name, state: "failed", position: failure.position, epoch: null, failures: 0, error: failure.error };
-    }
+    if (failure) return { ...nothing, state: "failed", position: failure.position, error: failure.error };
     const { loop } = running.get(name) ?? {};
-    if (!loop) return { name, state: "idle", position: null, epoch: null, failures: 0, error: null };
-    const { position, epoch, failures } = loop;
-    return { name, state: epoch === null ? "claiming" : "running", position, epoch, failures, error: null };
+    if (!loop) return { ...nothing, state: "idle" };
+    const { position, epoch, failures, failingForMs } = loop;
+    return { ...nothing, state: epoch === null ? "claiming" : "running", position, epoch, failures, failingForMs };
   }
 
   return {

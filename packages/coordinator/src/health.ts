@@ -18,9 +18,10 @@ export interface HealthFacts {
 /** Lists what is wrong, in words for people. Short trouble that mends itself is not worth a word. */
 export function findProblems(facts: HealthFacts): readonly string[] {
   const problems: string[] = [];
-  for (const { name, state, position } of facts.consumers) {
+  for (const { name, state, position, failingForMs } of facts.consumers) {
     if (state === "failed")
       problems.push(`Consumer "${name}" stopped at position ${position} after too many failures.`);
+    if (failingForMs > facts.unhealthyAfterMs) problems.push(`Consumer "${name}" gets nowhere: every try fails.`);
   }
   if (facts.dispatcher && !facts.dispatcher.healthy) {
     problems.push(facts.dispatcher.problem ?? "The dispatcher does not wake.");

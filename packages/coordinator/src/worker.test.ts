@@ -627,6 +627,42 @@ describe("A failing handler", () => {
     await fleet.stop(worker);
   });
 
+  it("turns health red while it fails for reasons that should pass and do not", async () => {
+    const fleet = createFleet();
+    let locked = true;
+    const worker = fleet.start([recorder("orders")], {}, (operation) => {
+      if (locked && operation === "runBatch")
+        throw Object.assign(new Error("Deadlock."), { code: "PUP_MEMORY_DEADLOCK" });
+    });
+    await fleet.append("o-1");
+    await fleet.clock.advance(60_000);
+    expect(worker.worker.health().problems).toEqual(['Consumer "orders" gets nowhere: every try fails.']);
+
+    locked = false;
+    await fleet.clock.advance(60_000);
+    expect(worker.worker.health().problems).toEqual([]);
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+  });
+
+  it("is not blamed for what the database says before it has run", async () => {
+    const fleet = createFleet();
+    let denied = true;
+    const worker = fleet.start([recorder("orders")], {}, (operation) => {
+      if (denied && operation === "acquire") throw new Error("Read-only for now.");
+    });
+    await fleet.append("o-1");
+    await fleet.clock.advance(60_000);
+    expect(worker.recorded.of("consumer:failed")).toEqual([]);
+    expect(worker.worker.health().problems).toEqual(['Consumer "orders" gets nowhere: every try fails.']);
+
+    denied = false;
+    await fleet.clock.advance(10_000);
+    expect(worker.worker.health().problems).toEqual([]);
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+  });
+
   it("is not blamed for a database that is away", async () => {
     const fleet = createFleet();
     const worker = fleet.start([recorder("orders")]);
@@ -870,6 +906,21 @@ describe("A single run", () => {
     expect(worker.health().state).toBe("stopped");
     expect(handledBy(fleet.store, "slow")).toEqual(["o-1"]);
     expect(await outcome).toMatchObject([{ consumer: "slow", outcome: "caught-up" }]);
+  });
+
+  it("rejects with what kept it from taking a consumer over", async () => {
+    const fleet = createFleet();
+    const { clock, store } = fleet;
+    const denied = store.connect({
+      beforeOperation: (operation) => {
+        if (operation === "acquire") throw new Error("Permission denied.");
+      },
+    });
+    const consumers = [recorder("orders")];
+    const worker = createWorker({ store: denied, dispatcher: createManualDispatcher(), consumers, clock });
+
+    await expect(clock.runUntil(worker.runOnce())).rejects.toThrow("Permission denied.");
+    expect(clock.pending).toBe(0);
   });
 
   it("rejects with what made a consumer fail, after the others have finished", async () => {
