@@ -111,6 +111,18 @@ describe("A take-over from an owner that keeps its checkpoint locked", () => {
     expect(await store.acquire(request())).toMatchObject({ outcome: "acquired" });
   });
 
+  it("gives its connection back after 200 ms, as long as the owner is left alone", async () => {
+    const slow = await freezeOwner(schema.openStore());
+    await assign(workerB);
+    const startedAt = performance.now();
+
+    expect(await store.acquire(request({ graceMs: 0 }))).toEqual({ outcome: "held", ownerId: workerA });
+
+    expect(performance.now() - startedAt).toBeGreaterThan(190);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    await slow.finish();
+  });
+
   it("does not even wait for the lock when it would be refused anyway", async () => {
     const slow = await freezeOwner(schema.openStore());
     await assign(workerB);

@@ -24,6 +24,7 @@ FROM owned
 WHERE checkpoint.consumer_name = owned.consumer_name AND checkpoint.epoch = owned.epoch`;
 
   return async (execute, owned) => {
-    if (owned.length > 0) await execute(text, [JSON.stringify(owned)]);
+    if (owned.length === 0) return;
+    await execute(text, [JSON.stringify(owned.map(({ consumer, epoch }) => ({ consumer, epoch })))]);
   };
 }
