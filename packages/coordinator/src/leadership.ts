@@ -27,8 +27,11 @@ export interface LeadershipDuty {
   readonly leads: boolean;
   /** Tries to become leader, or proves that it still is. */
   tick(): Promise<void>;
-  /** Looks who is there. As leader: strikes off the dead and deals the consumers out anew where needed. */
-  look(): Promise<void>;
+  /**
+   * Looks who is there. As leader: strikes off the dead and deals the consumers out anew where needed, with `news` of a worker
+   * also when the same ones are there: what they have can be another.
+   */
+  look(told?: { readonly news: boolean }): Promise<void>;
   /** Gives up leading, in memory only: for when the session is lost. */
   stepDown(): void;
   /** Gives up leading so that another worker can begin at once. */
@@ -82,12 +85,12 @@ export function createLeadershipDuty(options: LeadershipOptions): LeadershipDuty
     async tick() {
       set(await session.election.tick());
     },
-    async look() {
+    async look({ news } = { news: false }) {
       const workers = await session.observeWorkers();
       const dead = new Map(detector.observe(workers).map((worker) => [worker.workerId, worker.reason]));
       if (!leadership) return;
       const present = fingerprint(workers);
-      const due = dealt === null || clock.now() - dealt.at >= rebalanceIntervalMs || dealt.workers !== present;
+      const due = news || dealt === null || clock.now() - dealt.at >= rebalanceIntervalMs || dealt.workers !== present;
       if (!due && dead.size === 0) return;
       await deal(leadership, dead);
       dealt = { workers: present, at: clock.now() };

@@ -49,7 +49,7 @@ export interface Membership {
   run(signal: AbortSignal): Promise<void>;
   /** Something that another worker told: look sooner. */
   control(signal: ControlSignal): void;
-  /** Takes no part in leading any more, so that another worker leads while this one drains. */
+  /** Leads no more and has no consumers to be given any more: others lead, and run what has ended here, while this one drains. */
   resign(): void;
   /** Strikes the worker off and closes the line. Best effort: the others find out by themselves. */
   leave(): Promise<void>;
@@ -75,6 +75,8 @@ export function createMembership(options: MembershipOptions): Membership {
   const newsForLeader = createWakeUp(clock);
   let line: Line | null = null;
   let resigned = consumers.length === 0;
+  /** What the others believe that this worker has. */
+  let offered = consumers;
   let joined = false;
   let liveWorkers = 1;
   let disconnectedSince: number | null = null;
@@ -111,13 +113,20 @@ export function createMembership(options: MembershipOptions): Membership {
   }
 
   async function register(session: ControlSession): Promise<void> {
-    await ask("registering", () => session.register({ workerId, consumers }));
+    offered = resigned ? [] : consumers;
+    await ask("registering", () => session.register({ workerId, consumers: offered }));
     await holdLivenessLock(session);
     if (joined) {
       events.emit("worker:rejoined", { workerId });
       logger.warn({ workerId }, "had been struck off as dead; registered again");
     }
     joined = true;
+  }
+
+  /** Stays registered: what still runs here keeps its owner alive. */
+  async function withdraw(session: ControlSession): Promise<void> {
+    await ask("withdrawing", () => session.register({ workerId, consumers: [] }));
+    offered = [];
   }
 
   async function holdLivenessLock(session: ControlSession): Promise<void> {
@@ -137,6 +146,7 @@ export function createMembership(options: MembershipOptions): Membership {
     let lastBeat = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
       const token = newsForMember.token();
+      if (resigned && offered.length > 0) await withdraw(session);
       const beat = clock.now() - lastBeat >= heartbeatIntervalMs;
       const view = await ask("the heartbeat", () => sync(session, beat));
       if (signal.aborted) return;
@@ -159,18 +169,19 @@ export function createMembership(options: MembershipOptions): Membership {
   /** Stands for election and leads, until the signal aborts. */
   async function lead({ duty }: Line, signal: AbortSignal): Promise<void> {
     let lastTick = Number.NEGATIVE_INFINITY;
+    let news = false;
     while (!signal.aborted && !resigned) {
       const token = newsForLeader.token();
       if (clock.now() - lastTick >= options.electionIntervalMs) {
         lastTick = clock.now();
         await ask("the election", () => duty.tick());
       }
-      if (duty.leads && !signal.aborted) await ask("leading", () => duty.look());
+      if (duty.leads && !signal.aborted) await ask("leading", () => duty.look({ news }));
       const untilTick = lastTick + options.electionIntervalMs - clock.now();
       const waitMs = duty.leads ? Math.min(untilTick, options.livenessIntervalMs) : untilTick;
-      const woken = await newsForLeader.wait(token, Math.max(1, waitMs), signal);
+      news = await newsForLeader.wait(token, Math.max(1, waitMs), signal);
       // News of workers matter to the leader alone; a follower goes on waiting for its turn.
-      if (woken && !duty.leads)
+      if (news && !duty.leads)
         await sleep(clock, Math.max(1, lastTick + options.electionIntervalMs - clock.now()), signal);
     }
     if (resigned && duty.leads && !signal.aborted) await ask("resigning", () => duty.resign());
@@ -249,6 +260,7 @@ export function createMembership(options: MembershipOptions): Membership {
     resign() {
       resigned = true;
       newsForLeader.ring();
+      newsForMember.ring();
     },
 
     async leave() {

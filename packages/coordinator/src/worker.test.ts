@@ -728,6 +728,32 @@ describe("Starting and stopping", () => {
     expect(member.recorded.of("batch:failed")).toEqual([]);
   });
 
+  it("lets others run at once what has ended here, while a batch still finishes", async () => {
+    const fleet = createFleet();
+    const slow = () =>
+      recorder("a slow one", {
+        handle: async (event, { tx }) => {
+          await sleep(fleet.clock, 20_000);
+          await noteHandled(tx, "a slow one", event);
+        },
+      });
+    const members = [1, 2].map(() => fleet.start([slow(), ...sixConsumers.map((name) => recorder(name))]));
+    await fleet.clock.advance(10_000);
+    const busy = members.find(({ worker }) => fleet.owners(members)[worker.id]?.includes("a slow one"));
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+    const stopped = busy?.worker.stop() as Promise<void>;
+    await fleet.append("o-2");
+    await fleet.clock.advance(2_000);
+
+    for (const name of sixConsumers) expect(handledBy(fleet.store, name)).toEqual(["o-1", "o-2"]);
+    expect(handledBy(fleet.store, "a slow one")).toEqual([]);
+    await fleet.clock.runUntil(stopped);
+    expect(handledBy(fleet.store, "a slow one")).toEqual(["o-1"]);
+    expect(busy?.recorded.of("batch:failed")).toEqual([]);
+    for (const member of members) await fleet.stop(member);
+  });
+
   it("gives a batch up that does not finish within shutdownTimeoutMs", async () => {
     const fleet = createFleet();
     const member = fleet.start([recorder("orders", { handle: () => new Promise(() => {}) })], {

@@ -73,7 +73,7 @@ export interface ControlSession {
   readonly election: LeaderElection;
 
   /**
-   * Registers a worker, or a worker that was struck off again, and wakes the leader. Where sessions can hold locks, nobody
+   * Registers a worker and wakes the leader; again, when it was struck off or has other consumers than before. Where sessions can hold locks, nobody
    * ever sees the worker without its liveness lock: whom a leader gives consumers to, it can miss.
    */
   register(worker: WorkerRegistration): Promise<void>;
