@@ -102,11 +102,8 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     while (!stopping.signal.aborted) {
       try {
         await store.checkSchema();
-        await member.join(stopping.signal);
-        return true;
+        if (await member.join(stopping.signal)) return true;
       } catch (error) {
-        // Told to stop in the middle of an attempt: that it failed is no wonder.
-        if (stopping.signal.aborted) break;
         if (!store.isTransient(error)) throw error;
         cause = error;
         failures += 1;

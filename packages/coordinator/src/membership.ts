@@ -43,8 +43,12 @@ export interface Membership {
   readonly liveWorkers: number;
   /** Since when there is no line to the others, by the clock; null while there is one. */
   readonly disconnectedSince: number | null;
-  /** Connects for the first time. Rejects with what went wrong; trying again is the caller's part. */
-  join(signal: AbortSignal): Promise<void>;
+  /**
+   * Connects for the first time. Rejects with what went wrong; trying again is the caller's part.
+   *
+   * @returns false when the signal aborted before
+   */
+  join(signal: AbortSignal): Promise<boolean>;
   /** Keeps the membership up, through lost connections, until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
   /** Something that another worker told: look sooner. */
@@ -226,7 +230,13 @@ export function createMembership(options: MembershipOptions): Membership {
     },
 
     async join(signal) {
-      line = await connect(signal);
+      if (signal.aborted) return false;
+      try {
+        line = await connect(signal);
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+      return line !== null;
     },
 
     async run(signal) {

@@ -32,7 +32,7 @@ export async function runConsumersOnce(options: RunOnceOptions): Promise<readonl
 
   const background: Promise<void>[] = [];
   try {
-    if (!(await join(membership, signal))) return names.map((name) => describe(name, { kind: "drained" }));
+    if (!(await membership.join(signal))) return names.map((name) => describe(name, { kind: "drained" }));
     background.push(membership.run(ending.signal), tracker.run(ending.signal));
     const target = await options.latestPosition();
     const outcomes = await Promise.all(
@@ -47,16 +47,6 @@ export async function runConsumersOnce(options: RunOnceOptions): Promise<readonl
     await Promise.all(background);
     await membership.leave();
   }
-}
-
-/** False when told to stop before it had joined. */
-async function join(membership: Membership, signal: AbortSignal): Promise<boolean> {
-  try {
-    if (!signal.aborted) await membership.join(signal);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-  return !signal.aborted;
 }
 
 function throwFailures(outcomes: readonly ConsumerOutcome[]): void {
