@@ -242,7 +242,9 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
       else failures += 1;
       if (failures >= settings.maxConsecutiveFailures) throw cause;
 
-      const bounds = { initialMs: settings.retryBackoffMs, maxMs: settings.maxRetryBackoffMs };
+      // A database that was away is back for all at once: who had tried longest must not be the last to notice.
+      const maxMs = Math.min(settings.maxRetryBackoffMs, transient ? STORE_BACK_OFF.maxMs : Number.POSITIVE_INFINITY);
+      const bounds = { initialMs: settings.retryBackoffMs, maxMs };
       const retryInMs = backOffMs(transient ? transientFailures : failures, bounds, random);
       events.emit("batch:failed", { consumer: name, error: cause, attempt, transient, retryInMs });
       logger.warn({ err: cause, attempt, transient, retryInMs }, "a batch failed; it is tried again");

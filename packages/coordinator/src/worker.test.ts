@@ -645,6 +645,22 @@ describe("A failing handler", () => {
     await fleet.stop(worker);
   });
 
+  it("goes on within seconds when a database is back that was away for long", async () => {
+    const fleet = createFleet();
+    let away = true;
+    const worker = fleet.start([recorder("orders")], {}, (operation) => {
+      if (away && operation === "runBatch")
+        throw Object.assign(new Error("Lost."), { code: "PUP_MEMORY_CONNECTION_LOST" });
+    });
+    await fleet.append("o-1");
+    await fleet.clock.advance(300_000);
+    away = false;
+    await fleet.clock.advance(5_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+  });
+
   it("is not blamed for what the database says before it has run", async () => {
     const fleet = createFleet();
     let denied = true;

@@ -55,7 +55,7 @@ export interface ConsumerSettings {
   readonly maxConsecutiveFailures?: number | undefined;
   /** Wait after the first failure, in milliseconds; doubles with each. Wake-ups do not cut it short. @defaultValue `100` */
   readonly retryBackoffMs?: number | undefined;
-  /** Longest wait between two attempts, in milliseconds. @defaultValue `30_000` */
+  /** Longest wait between two attempts, in milliseconds; 5,000 at most after transient errors. @defaultValue `30_000` */
   readonly maxRetryBackoffMs?: number | undefined;
 }
 
