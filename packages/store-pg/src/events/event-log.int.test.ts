@@ -74,6 +74,15 @@ describe("A page of a scope", () => {
     }
   });
 
+  it("is empty for a scope of no types", async () => {
+    await store.append([event("a")]);
+    const page = { after: 0n, upTo: 1n, limit: 100, maxBytes: 8_000_000 };
+
+    for (const scope of [{ aggregateTypes: [] }, { eventTypes: [], aggregateTypes: ["Order"] }]) {
+      expect(await store.readLog({ ...page, scope })).toEqual({ events: [], through: 1n });
+    }
+  });
+
   it("is counted by the bytes that are stored, and not unpacked to be counted", async () => {
     const text = "compresses well ".repeat(100_000);
     for (let index = 0; index < 5; index++) {

@@ -26,6 +26,7 @@ export function createReadLog(tables: Tables): ReadLog {
 
   return async (execute, request) => {
     const { upTo, limit, scope = {} } = request;
+    if (scope.aggregateTypes?.length === 0 || scope.eventTypes?.length === 0) return { events: [], through: upTo };
     const { text, valuesFor } = queryFor(scope);
     const rows = await execute<PageRow>(text, valuesFor(request));
     const events = rows.filter(fits).map(toRecordedEvent);
