@@ -287,10 +287,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     const attempts = Math.max(1, failures);
     await handBack("failed");
     events.emit("consumer:failed", { consumer: name, error, attempts, position });
-    logger.error(
-      { err: error, attempts, position: String(position) },
-      "stopped after too many failures; the others go on",
-    );
+    logger.error({ err: error, attempts, position: String(position) }, "has stopped; the others go on");
     return { kind: "failed", error, position };
   }
 

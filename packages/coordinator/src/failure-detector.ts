@@ -1,4 +1,4 @@
-import type { WorkerStatus } from "@pup/core";
+import type { Clock, WorkerStatus } from "@pup/core";
 
 /** A worker that counts as dead, and what gave it away. */
 export interface DeadWorker {
@@ -12,15 +12,26 @@ export interface FailureDetector {
   observe(workers: readonly WorkerStatus[]): readonly DeadWorker[];
 }
 
-// A worker whose connection broke is back within the time between two looks. Only one that is still away is dead.
-const LOOKS_BEFORE_DEATH = 2;
+/** What the detector needs. */
+export interface FailureDetectorOptions {
+  readonly heartbeatTimeoutMs: number;
+  readonly livenessIntervalMs: number;
+  readonly clock: Pick<Clock, "now">;
+}
 
 /**
  * Creates a detector. Silence beyond the heartbeat timeout is death everywhere. A liveness lock that is gone is death too, but
  * only if this very session has seen the worker hold it: behind a pooler, say, a lock may never become visible at all.
+ *
+ * A worker whose connection broke is back within the time between two regular looks, so it takes two looks about that far apart:
+ * news of other workers make the leader look in between.
  */
-export function createFailureDetector(heartbeatTimeoutMs: number): FailureDetector {
-  const missedLooks = new Map<string, number>();
+export function createFailureDetector(options: FailureDetectorOptions): FailureDetector {
+  const { heartbeatTimeoutMs, livenessIntervalMs, clock } = options;
+  /** When a lock was first missed, by worker; null while it is there. Workers whose lock was never seen are not in it. */
+  const missedSince = new Map<string, number | null>();
+  // Timers fire a little early or late.
+  const confirmedAfterMs = livenessIntervalMs / 2;
 
   return {
     observe(workers) {
@@ -28,14 +39,15 @@ export function createFailureDetector(heartbeatTimeoutMs: number): FailureDetect
       const present = new Set<string>();
       for (const { workerId, heartbeatAgeMs, livenessLockHeld } of workers) {
         present.add(workerId);
-        if (livenessLockHeld) missedLooks.set(workerId, 0);
-        const missed = missedLooks.get(workerId);
-        if (!livenessLockHeld && missed !== undefined) missedLooks.set(workerId, missed + 1);
+        if (livenessLockHeld) missedSince.set(workerId, null);
+        else if (missedSince.get(workerId) === null) missedSince.set(workerId, clock.now());
 
+        const missedAt = missedSince.get(workerId) ?? null;
         if (heartbeatAgeMs > heartbeatTimeoutMs) dead.push({ workerId, reason: "heartbeat" });
-        else if ((missedLooks.get(workerId) ?? 0) >= LOOKS_BEFORE_DEATH) dead.push({ workerId, reason: "liveness" });
+        else if (missedAt !== null && clock.now() - missedAt >= confirmedAfterMs)
+          dead.push({ workerId, reason: "liveness" });
       }
-      for (const workerId of missedLooks.keys()) if (!present.has(workerId)) missedLooks.delete(workerId);
+      for (const workerId of missedSince.keys()) if (!present.has(workerId)) missedSince.delete(workerId);
       return dead;
     },
   };

@@ -19,8 +19,7 @@ export interface HealthFacts {
 export function findProblems(facts: HealthFacts): readonly string[] {
   const problems: string[] = [];
   for (const { name, state, position, failingForMs } of facts.consumers) {
-    if (state === "failed")
-      problems.push(`Consumer "${name}" stopped at position ${position} after too many failures.`);
+    if (state === "failed") problems.push(`Consumer "${name}" has stopped at position ${position}: see its \`error\`.`);
     if (failingForMs > facts.unhealthyAfterMs) problems.push(`Consumer "${name}" gets nowhere: every try fails.`);
   }
   if (facts.dispatcher && !facts.dispatcher.healthy) {

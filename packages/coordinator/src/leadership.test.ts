@@ -19,6 +19,7 @@ describe("A worker's part in leading", () => {
       workerId: "w-1",
       session: { ...session, election: { ...session.election, tick } },
       heartbeatTimeoutMs: 30_000,
+      livenessIntervalMs: 250,
       rebalanceIntervalMs: 5_000,
       sticky: false,
       clock,

@@ -15,6 +15,7 @@ export interface LeadershipOptions {
   readonly workerId: string;
   readonly session: ControlSession;
   readonly heartbeatTimeoutMs: number;
+  readonly livenessIntervalMs: number;
   readonly rebalanceIntervalMs: number;
   readonly sticky: boolean;
   readonly clock: Clock;
@@ -40,8 +41,8 @@ export interface LeadershipDuty {
 
 /** Creates the leader's part for one control session. */
 export function createLeadershipDuty(options: LeadershipOptions): LeadershipDuty {
-  const { workerId, session, heartbeatTimeoutMs, rebalanceIntervalMs, sticky, clock, logger, events } = options;
-  const detector = createFailureDetector(heartbeatTimeoutMs);
+  const { workerId, session, rebalanceIntervalMs, sticky, clock, logger, events } = options;
+  const detector = createFailureDetector(options);
   let leadership: Leadership | null = null;
   /** The session is lost or given up: what still answers comes too late. */
   let over = false;

@@ -546,7 +546,7 @@ describe("A failing handler", () => {
     ]);
     expect(worker.worker.health()).toMatchObject({
       healthy: false,
-      problems: ['Consumer "bad" stopped at position 0 after too many failures.'],
+      problems: ['Consumer "bad" has stopped at position 0: see its `error`.'],
     });
     await fleet.stop(worker);
   });

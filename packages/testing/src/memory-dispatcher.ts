@@ -8,6 +8,8 @@ import {
 } from "@pup/core";
 import type { MemoryStore } from "./memory/memory-store.ts";
 
+const RETRY_MS = 1_000;
+
 /**
  * Creates a dispatcher that wakes as soon as an in-memory store commits.
  *
@@ -51,10 +53,18 @@ export function createMemoryDispatcher({ signals }: Pick<MemoryStore, "signals">
     await new Promise<void>((resolve, reject) => {
       const { back, away } = listen(context, resolve);
       stopping.signal.addEventListener("abort", () => reject(new StartAbortedError("The dispatcher was stopped.")));
-      context.latestPosition().then(
-        () => !stopping.signal.aborted && back(),
-        (error: Error) => !stopping.signal.aborted && away(error),
-      );
+      const ask = () => {
+        context.latestPosition().then(
+          () => !stopping.signal.aborted && back(),
+          (error: Error) => {
+            if (stopping.signal.aborted) return;
+            away(error);
+            const cancel = context.clock.after(RETRY_MS, ask);
+            stopping.signal.addEventListener("abort", cancel);
+          },
+        );
+      };
+      ask();
     });
   };
 

@@ -10,18 +10,19 @@ export type AdvanceCheckpoints = (
 
 /**
  * One statement for all of them. Rows are locked in the order of their names before any is written, so that two of these
- * statements never wait for each other in a circle; what the locks bring to light is what the epochs are compared with.
+ * statements never wait for each other in a circle; what the locks bring to light is what the epochs are compared with. Rows
+ * of another epoch are not asked for: their owner may hold them for as long as a batch takes.
  */
 export function createAdvanceCheckpoints({ consumerCheckpoints }: Tables): AdvanceCheckpoints {
   const text = `
 WITH given AS (
   SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS given (consumer text, epoch bigint, position bigint)
 ), present AS MATERIALIZED (
-  SELECT consumer_name, epoch
-  FROM ${consumerCheckpoints}
-  WHERE consumer_name IN (SELECT consumer FROM given)
-  ORDER BY consumer_name
-  FOR NO KEY UPDATE
+  SELECT checkpoint.consumer_name, checkpoint.epoch
+  FROM ${consumerCheckpoints} AS checkpoint
+  JOIN given ON given.consumer = checkpoint.consumer_name AND given.epoch = checkpoint.epoch
+  ORDER BY checkpoint.consumer_name
+  FOR NO KEY UPDATE OF checkpoint
 ), moved AS (
   UPDATE ${consumerCheckpoints} AS checkpoint
   SET last_position = given.position, updated_at = now()

@@ -5,7 +5,21 @@ import { isTransient } from "./is-transient.ts";
 const serverError = (code: string) => Object.assign(new Error("said by the server"), { code, severity: "ERROR" });
 
 describe("isTransient", () => {
-  it.each(["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25P03", "53300"])("is true for %s", (code) => {
+  it.each([
+    "25006",
+    "40001",
+    "40P01",
+    "55P03",
+    "57P01",
+    "57P02",
+    "57P03",
+    "57P05",
+    "25P03",
+    "53100",
+    "53300",
+    "08006",
+    "08P01",
+  ])("is true for %s", (code) => {
     expect(isTransient(serverError(code))).toBe(true);
   });
 

@@ -298,6 +298,33 @@ export function checkpointStoreContract<Tx>(open: () => Promise<StoreSetup<Tx>>)
       expect((await read())?.position).toBe(8n);
     });
 
+    it("does not wait for the batch of another epoch's owner", async () => {
+      const { epoch } = await ownedByA();
+      let finish = (): void => undefined;
+      const hanging = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      let begun = (): void => undefined;
+      const running = new Promise<void>((resolve) => {
+        begun = resolve;
+      });
+      const { signal } = new AbortController();
+      const batch = checkpoints().runBatch(
+        { consumer: "orders", epoch, from: 0n, to: 5n, timeoutMs: LONG_MS, signal },
+        () => {
+          begun();
+          return hanging;
+        },
+      );
+      await running;
+
+      const refused = await setup().other.advance([{ consumer: "orders", epoch: epoch + 1, position: 8n }]);
+      expect(refused).toEqual(["orders"]);
+      finish();
+      await batch;
+      expect((await read())?.position).toBe(5n);
+    });
+
     it("refuses another epoch than the present one, and names the consumer", async () => {
       const { epoch } = await ownedByA();
       const present = epochOf(await acquire());

@@ -52,7 +52,9 @@ export async function advance(
 ): Promise<readonly string[]> {
   const fenced: string[] = [];
   for (const { consumer, epoch, position } of advances.toSorted(byConsumer)) {
-    const checkpoint = await lockCheckpoint(database, transaction, consumer);
+    // A row of another epoch is not asked for: its owner may hold it for as long as a batch takes.
+    const isPresent = readCheckpoint(database, null, consumer)?.epoch === epoch;
+    const checkpoint = isPresent ? await lockCheckpoint(database, transaction, consumer) : undefined;
     if (checkpoint?.epoch !== epoch) fenced.push(consumer);
     else if (position > checkpoint.position) writeCheckpoint(transaction, { ...checkpoint, position });
   }

@@ -15,6 +15,7 @@ import {
   commitTransaction,
   loseTransactions,
   prepareTransaction,
+  renamePrepared,
   rollbackTransaction,
   type Transaction,
 } from "./transaction.ts";
@@ -182,6 +183,7 @@ export function connect(database: Database, { applicationName, beforeOperation }
       away(new MemoryConnectionError("The server was restarted."));
       database.run += 1;
       database.lastVirtualId = 0;
+      renamePrepared(database);
       if (crash) database.lastPosition = highestDurablePosition(database);
       database.signals.emit("server:back", {});
     },

@@ -142,11 +142,17 @@ export function prepareTransaction(database: Database, transaction: Transaction)
   transaction.ended.abort(new InvalidStateError("Expected a transaction that is still open, but it was prepared."));
 }
 
-/** Ends all transactions that a lost server run takes with it; prepared ones survive, under another identity. */
+/** Ends all transactions but the prepared ones, as when every connection is lost. */
 export function loseTransactions(database: Database, reason: MemoryConnectionError): void {
   for (const transaction of [...database.transactions]) {
+    if (transaction.state !== "prepared") rollbackTransaction(database, transaction, reason);
+  }
+}
+
+/** Gives prepared transactions other ids, as the server does when it starts again. */
+export function renamePrepared(database: Database): void {
+  for (const transaction of database.transactions) {
     if (transaction.state === "prepared") transaction.id = `-1/${++database.lastPreparedId}`;
-    else rollbackTransaction(database, transaction, reason);
   }
 }
 
