@@ -53,7 +53,8 @@ export interface Leadership {
 /** The two ways of deciding who leads. */
 export interface LeaderElection {
   /**
-   * Tries to become leader, or proves that it still is. Called regularly; any doubt is null.
+   * Tries to become leader, or proves that it still is. Called regularly; any doubt is null, and who could not ask rejects and
+   * leads no more either.
    *
    * @returns the leadership held now, or null
    */

@@ -94,10 +94,9 @@ export function createAdvisoryElection(context: ElectionContext): ElectionDriver
       return leadership;
     } catch (error) {
       leads = false;
-      if (lost.aborted) throw error;
-      // Whatever went wrong: who is not sure does not lead.
-      if (mayHoldLock) await stepDown();
-      return null;
+      // Whatever went wrong: who is not sure does not lead. And somebody has to know: a fleet without a leader looks healthy.
+      if (mayHoldLock && !lost.aborted) await stepDown();
+      throw error;
     }
   }
 
