@@ -90,7 +90,8 @@ describe("A dedicated session", () => {
     const session = await lab.open().openSession({ statementTimeoutMs: 100 });
 
     expect(await outcomeOf(session.sql`select pg_sleep(20)`)).toBe("PUP_STATEMENT_TIMEOUT");
-    expect(session.lost.aborted).toBe(true);
+    // On a slow machine the limit can hit the opening's own statement: then the session is given up, and its end on its way.
+    await expect.poll(() => session.lost.aborted).toBe(true);
   });
 
   it("is not opened when its signal has aborted", async () => {
