@@ -87,7 +87,7 @@ describe("A dedicated session", () => {
   });
 
   it("has its own time limit for statements", async () => {
-    const session = await lab.open().openSession({ statementTimeoutMs: 100 });
+    const session = await lab.open().openSession({ statementTimeoutMs: 500 });
 
     expect(await outcomeOf(session.sql`select pg_sleep(20)`)).toBe("PUP_STATEMENT_TIMEOUT");
     // On a slow machine the limit can hit the opening's own statement: then the session is given up, and its end on its way.

@@ -105,7 +105,7 @@ describe("A single statement", () => {
 
   it("has its backend ended when it takes too long", async () => {
     expectNoCrash();
-    const { sql } = lab.open({ maxStatements: 1, statementTimeoutMs: 100 });
+    const { sql } = lab.open({ maxStatements: 1, statementTimeoutMs: 500 });
     const pid = await backendPid(sql);
 
     await expect(sql`select pg_sleep(20)`).rejects.toMatchObject({ code: "PUP_STATEMENT_TIMEOUT" });
@@ -115,9 +115,9 @@ describe("A single statement", () => {
   });
 
   it("may follow a pause that is longer than its time-out", async () => {
-    const { sql } = lab.open({ maxStatements: 1, statementTimeoutMs: 60 });
+    const { sql } = lab.open({ maxStatements: 1, statementTimeoutMs: 400 });
     const pid = await backendPid(sql);
-    await lab.admin`select pg_sleep(0.15)`;
+    await lab.admin`select pg_sleep(0.6)`;
 
     expect(await backendPid(sql)).toBe(pid);
     expect(await outcomeOf(sql`select pg_sleep(20)`)).toBe("PUP_STATEMENT_TIMEOUT");
