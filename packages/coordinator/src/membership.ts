@@ -5,7 +5,10 @@ import {
   type ControlSignal,
   type Coordination,
   createWakeUp,
+  type ElectionDriver,
   type EventSink,
+  InvalidOptionError,
+  type LeaderElection,
   type Logger,
   type Randomness,
   sleep,
@@ -69,6 +72,9 @@ const RECONNECT_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
 /** A line that lived shorter than this, in milliseconds, counts as a failed attempt: some connect and break at once. */
 const STABLE_AFTER_MS = 10_000;
 
+/** A leader renews its lease with every tick, and may miss some: a slow answer must not cost the leadership. */
+const TICKS_PER_LEASE = 3;
+
 /** Creates the membership of one worker. */
 export function createMembership(options: MembershipOptions): Membership {
   const { workerId, consumers, store, heartbeatIntervalMs, heartbeatTimeoutMs, clock, random, logger, events } =
@@ -84,12 +90,14 @@ export function createMembership(options: MembershipOptions): Membership {
   let joined = false;
   let liveWorkers = 1;
   let disconnectedSince: number | null = null;
+  let driver: ElectionDriver | null = null;
 
   const ask = <T>(what: string, work: () => Promise<T>) => withTimeLimit(clock, answerLimitMs, what, work);
 
   async function connect(signal: AbortSignal): Promise<Line> {
     const session = await open(signal);
     try {
+      noteElection(session.election);
       const known = joined && (await ask("the heartbeat", () => sync(session, true))) !== null;
       if (!known) await register(session);
       else await holdLivenessLock(session);
@@ -110,6 +118,22 @@ export function createMembership(options: MembershipOptions): Membership {
       opening.then(close).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** @throws {@link InvalidOptionError} when leases run out between two ticks: every worker would lead in turn */
+  function noteElection(election: LeaderElection): void {
+    const { electionIntervalMs } = options;
+    const { leaseDurationMs } = election;
+    if (leaseDurationMs !== undefined && leaseDurationMs < TICKS_PER_LEASE * electionIntervalMs) {
+      throw new InvalidOptionError(
+        `Expected \`electionIntervalMs\` to fit ${TICKS_PER_LEASE} times into the store's \`leaseDurationMs\` ` +
+          `(${leaseDurationMs}), got ${electionIntervalMs}.`,
+      );
+    }
+    if (driver !== null) return;
+    driver = election.driver;
+    events.emit("leader:election-chosen", { workerId, driver });
+    logger.info({ workerId, driver }, driver === "lease" ? "leaders hold a lease" : "leaders hold a session's lock");
   }
 
   function sync(session: ControlSession, beat: boolean): Promise<WorkerView | null> {

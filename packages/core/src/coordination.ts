@@ -50,8 +50,17 @@ export interface Leadership {
   readonly term: number;
 }
 
-/** The two ways of deciding who leads. */
+/**
+ * How it is decided who leads: by a lock that a session holds, or by a lease, a row that is renewed and runs out. A lease needs
+ * no session, so it works behind a pooler that gives none.
+ */
+export type ElectionDriver = "advisory" | "lease";
+
+/** A session's part in deciding who leads. */
 export interface LeaderElection {
+  readonly driver: ElectionDriver;
+  /** With leases, how long one lasts that is not renewed, in milliseconds. Undefined where a lock decides. */
+  readonly leaseDurationMs?: number | undefined;
   /**
    * Tries to become leader, or proves that it still is. Called regularly; any doubt is null, and who could not ask rejects and
    * leads no more either.
@@ -102,7 +111,8 @@ export interface ControlSession {
   /** Reads what the leader deals out by. */
   survey(): Promise<Survey>;
   /**
-   * Makes the plan true in one transaction that first checks, under the leader row's lock, that the term is the present one.
+   * Makes the plan true in one transaction that first checks, under the leader row's lock, that the term is the present one
+   * and, with a lease, that it has not run out.
    * Writes in name order, and only what differs.
    *
    * @returns false when another leader has come: nothing was written

@@ -27,6 +27,7 @@ export type {
   CapableWorker,
   ControlSession,
   Coordination,
+  ElectionDriver,
   LeaderElection,
   Leadership,
   Survey,

@@ -1,3 +1,4 @@
+import type { ElectionDriver } from "./coordination.ts";
 import type { GlobalPosition } from "./event.ts";
 import type { PositionRange } from "./event-log.ts";
 
@@ -12,6 +13,8 @@ export type WorkerEvents = {
   /** This worker had been struck off as dead, and has registered again. */
   "worker:rejoined": { workerId: string };
 
+  /** How the fleet's leader is elected, as this worker found out when it connected. Told once. */
+  "leader:election-chosen": { workerId: string; driver: ElectionDriver };
   /** This worker became the one that deals consumers out. */
   "leader:acquired": { workerId: string; term: number };
   /** This worker leads no more. */

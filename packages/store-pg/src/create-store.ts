@@ -59,7 +59,7 @@ const CLOSE_GRACE_MS = 5_000;
  * @throws {@link InvalidIdentifierError} when PostgreSQL cannot keep the name of a schema, table or channel as it is
  */
 export function createPgStore<UserTables = unknown>(options: PgStoreOptions): PgStore<UserTables> {
-  const { tables, notify, logger, ...sessionsOptions } = resolvePgStoreOptions(options);
+  const { tables, notify, election, leaseDurationMs, logger, ...sessionsOptions } = resolvePgStoreOptions(options);
   const sessions = createSessions<UserTables>({ ...sessionsOptions, logger });
   const { transaction } = sessions;
   const execute = explainMissingTables(executeWith(sessions.sql));
@@ -94,6 +94,8 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
     tables,
     openSession: (settings) => sessions.openSession(settings),
     channel: notify?.channel,
+    election,
+    leaseDurationMs,
     applicationPrefix: APPLICATION_PREFIX,
   });
 

@@ -12,6 +12,8 @@ describe("resolvePgStoreOptions", () => {
       maxStatements: 5,
       notify: undefined,
       applicationName: "pup",
+      election: "auto",
+      leaseDurationMs: 10_000,
       statementTimeoutMs: 30_000,
     });
   });
@@ -46,6 +48,12 @@ describe("resolvePgStoreOptions", () => {
     ["no transactions", { maxTransactions: 0 }, "`maxTransactions`"],
     ["an empty application name", { applicationName: "" }, "`applicationName`"],
     ["an application name that the server would cut", { applicationName: "x".repeat(60) }, "`applicationName`"],
+    [
+      "an election that does not exist",
+      { election: "raft" as never },
+      '`election` to be "advisory", "lease" or "auto", got "raft"',
+    ],
+    ["a lease that is over before the next ticks", { leaseDurationMs: 1_999 }, "`leaseDurationMs`"],
     ["no time for statements", { statementTimeoutMs: 0 }, "`statementTimeoutMs`"],
     ["no interval between notifications", { notify: { minIntervalMs: 0 } }, "`notify.minIntervalMs`"],
     ["nothing to connect to", { connection: undefined as never }, "`connection`"],

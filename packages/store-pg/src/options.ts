@@ -2,6 +2,7 @@ import {
   checkInteger,
   checkName,
   DEFAULT_NOTIFY_CHANNEL,
+  type ElectionDriver,
   InvalidOptionError,
   type Logger,
   silentLogger,
@@ -23,6 +24,9 @@ export interface NotifyOptions {
    */
   readonly minIntervalMs?: number | undefined;
 }
+
+/** How workers elect their leader: one of the drivers, or the one that the connection allows. */
+export type ElectionSetting = ElectionDriver | "auto";
 
 /** What {@link createPgStore} is given. */
 export interface PgStoreOptions extends SchemaOptions {
@@ -53,6 +57,24 @@ export interface PgStoreOptions extends SchemaOptions {
   /** Tells workers of new events through `NOTIFY`: `{}` does. Needed for the notify dispatcher alone. @defaultValue off */
   readonly notify?: NotifyOptions | undefined;
 
+  /**
+   * How workers elect their leader. `"advisory"`: by a lock of the session, which is free as soon as the leader dies; needs a
+   * connection that is a session. `"lease"`: by a row that runs out; works behind a pooler in transaction mode too, where
+   * only silence tells that a worker has died. `"auto"` looks, when the first control session is opened, whether there is such
+   * a pooler.
+   *
+   * @defaultValue `"auto"`
+   */
+  readonly election?: ElectionSetting | undefined;
+
+  /**
+   * How long a leader's lease lasts that is not renewed, in milliseconds: what fail-over takes when a leader dies. At least
+   * 2,000, and three times the worker's `electionIntervalMs`.
+   *
+   * @defaultValue `10_000`
+   */
+  readonly leaseDurationMs?: number | undefined;
+
   /** What the server's views show, behind `pup`: 1 to 59 bytes. @defaultValue nothing */
   readonly applicationName?: string | undefined;
 
@@ -68,6 +90,8 @@ export interface PgStoreOptions extends SchemaOptions {
 
 export const pgStoreDefaults = {
   max: 10,
+  election: "auto",
+  leaseDurationMs: 10_000,
   minIntervalMs: 5,
   statementTimeoutMs: 30_000,
   plugins: [],
@@ -77,6 +101,11 @@ export const pgStoreDefaults = {
 /** How names of pup's sessions begin in the server's views. */
 export const APPLICATION_PREFIX = "pup";
 
+const ELECTIONS: readonly ElectionSetting[] = ["advisory", "lease", "auto"];
+
+/** A few ticks of a worker with default options: less, and one slow answer costs the leadership. */
+const MIN_LEASE_MS = 2_000;
+
 /** Options that were checked, complete. */
 export interface ResolvedPgStoreOptions {
   readonly connection: ConnectionOptions | ClientFactory;
@@ -85,6 +114,8 @@ export interface ResolvedPgStoreOptions {
   readonly maxStatements: number;
   readonly prepare: boolean | undefined;
   readonly notify: { readonly channel: string; readonly minIntervalMs: number } | undefined;
+  readonly election: ElectionSetting;
+  readonly leaseDurationMs: number;
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
   readonly plugins: readonly KyselyPlugin[];
@@ -103,6 +134,8 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
     max = pgStoreDefaults.max,
     prepare,
     notify,
+    election = pgStoreDefaults.election,
+    leaseDurationMs = pgStoreDefaults.leaseDurationMs,
     applicationName,
     statementTimeoutMs = pgStoreDefaults.statementTimeoutMs,
     plugins = pgStoreDefaults.plugins,
@@ -125,6 +158,8 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
     maxStatements: max - maxTransactions,
     prepare,
     notify: notify && resolveNotify(notify),
+    election: checkElection(election),
+    leaseDurationMs: checkInteger("leaseDurationMs", leaseDurationMs, { min: MIN_LEASE_MS }),
     applicationName:
       applicationName === undefined
         ? APPLICATION_PREFIX
@@ -133,6 +168,13 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
     plugins,
     logger,
   };
+}
+
+function checkElection(election: ElectionSetting): ElectionSetting {
+  if (ELECTIONS.includes(election)) return election;
+  throw new InvalidOptionError(
+    `Expected \`election\` to be "advisory", "lease" or "auto", got ${JSON.stringify(election)}.`,
+  );
 }
 
 function resolveNotify({

@@ -1,32 +1,9 @@
-import type { LeaderElection, Leadership } from "@pup/core";
-import type { Execute } from "../execute.ts";
+import type { Leadership } from "@pup/core";
 import { fleetKey, LEADER_LOCK_CLASS } from "../schema/lock-keys.ts";
 import type { Tables } from "../schema/tables.ts";
 import type { Leader } from "./assign-consumers.ts";
-import { leaseTexts } from "./leader-lease.ts";
-
-/** An election, and who leads through it. */
-export interface ElectionDriver extends LeaderElection {
-  /** As whom this session led last; null before it ever did. Whether it still does only the database knows. */
-  readonly leader: Leader | null;
-}
-
-/** What an election needs of the session that it takes place on. */
-export interface ElectionContext {
-  readonly tables: Tables;
-  /** Runs statements on the session, always the same one. */
-  readonly execute: Execute;
-  /** The session's process, as it said when it was opened. */
-  readonly pid: number;
-  /** Aborted when the session is lost. */
-  readonly lost: AbortSignal;
-  /** Under what name to lead: the worker's id. */
-  readonly ownerId: () => string;
-  /** Silence after which a leader counts as dead, in milliseconds; null while unknown. */
-  readonly heartbeatTimeoutMs: () => number | null;
-  /** How names of pup's sessions begin: no other is ever ended. */
-  readonly applicationPrefix: string;
-}
+import { isLeaderLock, leaseTexts } from "./leader-lease.ts";
+import type { ElectionContext, SessionElection } from "./session-election.ts";
 
 /**
  * Makes the session that holds one advisory lock the leader.
@@ -34,7 +11,7 @@ export interface ElectionContext {
  * The server frees the lock when the session ends, and nobody tells: so each tick asks whether this very backend still holds
  * it. The lock decides who may begin a term, the term decides whose assignments are written.
  */
-export function createAdvisoryElection(context: ElectionContext): ElectionDriver {
+export function createAdvisoryElection(context: ElectionContext): SessionElection {
   const { execute, pid, lost } = context;
   const texts = createTexts(context.tables);
   let leader: Leader | null = null;
@@ -62,7 +39,9 @@ export function createAdvisoryElection(context: ElectionContext): ElectionDriver
     suspect = null;
     const ownerId = context.ownerId();
     const [raised] = await execute<{ term: string }>(texts.raiseTerm, [ownerId]);
-    leader = { ownerId, term: Number(raised?.term) };
+    // Somebody has taken a lease meanwhile: that leader's time comes first.
+    if (!raised) return null;
+    leader = { ownerId, term: Number(raised.term) };
     return prove();
   }
 
@@ -101,6 +80,7 @@ export function createAdvisoryElection(context: ElectionContext): ElectionDriver
   }
 
   return {
+    driver: "advisory",
     get leader() {
       return leader;
     },
@@ -119,22 +99,22 @@ export function createAdvisoryElection(context: ElectionContext): ElectionDriver
 }
 
 function createTexts(tables: Tables) {
-  const { raiseTerm, vacate, isHeld, silentTerm } = leaseTexts(tables);
+  const { raiseTerm, vacate, isHeld, isLeased, silentTerm } = leaseTexts(tables);
   const key = fleetKey(tables);
-  const isLeaderLock = `lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
-    AND lock.classid = ${LEADER_LOCK_CLASS}::oid AND lock.objid = ${key >>> 0}::oid
-    AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
-  const isHeldHere = `EXISTS (SELECT FROM pg_locks AS lock WHERE ${isLeaderLock} AND lock.pid = pg_backend_pid())`;
+  const isLock = isLeaderLock(tables, "lock");
+  const isHeldHere = `EXISTS (SELECT FROM pg_locks AS lock WHERE ${isLock} AND lock.pid = pg_backend_pid())`;
   return {
     raiseTerm,
     vacate,
-    stand: `SELECT pg_try_advisory_lock(${LEADER_LOCK_CLASS}, ${key}) AS locked, (${silentTerm}) AS silent`,
+    stand: `
+SELECT CASE WHEN ${isLeased} THEN false ELSE pg_try_advisory_lock(${LEADER_LOCK_CLASS}, ${key}) END AS locked,
+  (${silentTerm}) AS silent`,
     prove: `SELECT pg_backend_pid() = $3::integer AND ${isHeldHere} AND ${isHeld} AS proven`,
     unlock: `SELECT CASE WHEN ${isHeldHere} THEN pg_advisory_unlock(${LEADER_LOCK_CLASS}, ${key}) END AS unlocked`,
     depose: `
 SELECT lock.pid, silent.term,
   CASE WHEN lock.pid = $2::integer AND silent.term = $3::text THEN pg_terminate_backend(lock.pid) END AS ended
 FROM (${silentTerm}) AS silent, pg_locks AS lock JOIN pg_stat_activity AS session ON session.pid = lock.pid
-WHERE ${isLeaderLock} AND session.usename = current_user AND starts_with(session.application_name || ' ', $4::text || ' ')`,
+WHERE ${isLock} AND session.usename = current_user AND starts_with(session.application_name || ' ', $4::text || ' ')`,
   };
 }

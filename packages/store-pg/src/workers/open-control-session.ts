@@ -1,19 +1,24 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ControlSession, ControlSignal, WorkerRegistration } from "@pup/core";
 import { type Execute, executeWith, type SqlSession } from "../execute.ts";
+import type { ElectionSetting } from "../options.ts";
 import type { Tables } from "../schema/tables.ts";
 import { createAdvisoryElection } from "./advisory-election.ts";
 import { createAssignConsumers } from "./assign-consumers.ts";
+import { createChooseElection } from "./choose-election.ts";
 import { createDeregisterWorker } from "./deregister-worker.ts";
+import { createLeaseElection } from "./lease-election.ts";
 import { createLivenessLock } from "./liveness-lock.ts";
 import { createObserveWorkers } from "./observe-workers.ts";
 import { createRegisterWorker } from "./register-worker.ts";
+import type { SessionElection } from "./session-election.ts";
 import { createSurveyWorkers } from "./survey-workers.ts";
 import { createSyncWorker } from "./sync-worker.ts";
 
 /** A control session on PostgreSQL. */
 export interface PgControlSession extends ControlSession {
-  /** Server process that runs the session: its row in `pg_stat_activity` and `pg_locks`. */
+  /** Server process that runs the session: its row in `pg_stat_activity` and `pg_locks`. Behind a pooler, that of the moment. */
   readonly backendPid: number;
 }
 
@@ -23,15 +28,21 @@ export interface ControlSessionOptions {
   readonly openSession: (options: { readonly signal?: AbortSignal | undefined }) => Promise<SqlSession>;
   /** Channel that workers hear signals on; undefined to send none. */
   readonly channel: string | undefined;
+  readonly election: ElectionSetting;
+  readonly leaseDurationMs: number;
   readonly applicationPrefix: string;
 }
 
 /** Silence that counts as long as no worker has said what counts, in milliseconds: for the removal of rows long dead. */
 const UNKNOWN_HEARTBEAT_TIMEOUT_MS = 30_000;
 
+/** Time for giving a lease up when its session is closed, in milliseconds. Else it runs out by itself. */
+const RESIGN_LIMIT_MS = 500;
+
 /** Makes what opens control sessions: one connection each, outside of the pools. */
 export function createOpenControlSession(options: ControlSessionOptions) {
-  const { tables, openSession, channel, applicationPrefix } = options;
+  const { tables, openSession, channel, leaseDurationMs, applicationPrefix } = options;
+  const chooseElection = createChooseElection({ setting: options.election, openSession });
   const registerWorker = createRegisterWorker(tables);
   const syncWorker = createSyncWorker(tables);
   const observeWorkers = createObserveWorkers(tables);
@@ -41,20 +52,36 @@ export function createOpenControlSession(options: ControlSessionOptions) {
 
   return async ({ signal }: { readonly signal?: AbortSignal } = {}): Promise<PgControlSession> => {
     const session = await openSession({ signal });
+    const driver = await chooseElection(session, signal).catch(async (error: unknown) => {
+      await session.close();
+      throw error;
+    });
     const execute = executeWith(session.sql);
-    const livenessLock = createLivenessLock(tables, session);
+    // Where a lease is needed, or asked for, sessions hold no locks: a pooler would leave them behind on a backend of others.
+    const livenessLock = driver === "advisory" ? createLivenessLock(tables, session) : null;
     let ownerId: string = randomUUID();
     let heartbeatTimeoutMs: number | null = null;
 
-    const election = createAdvisoryElection({
+    const context = {
       tables,
       execute,
-      pid: session.pid,
       lost: session.lost,
       ownerId: () => ownerId,
       heartbeatTimeoutMs: () => heartbeatTimeoutMs,
-      applicationPrefix,
-    });
+    };
+    const election: SessionElection =
+      driver === "advisory"
+        ? createAdvisoryElection({ ...context, pid: session.pid, applicationPrefix })
+        : createLeaseElection({ ...context, leaseDurationMs });
+
+    /** A lock goes with its session, a lease outlives it. */
+    async function giveUpLease(): Promise<void> {
+      if (driver !== "lease" || election.leader === null || session.lost.aborted) return;
+      const limit = new AbortController();
+      const resigned = election.resign().catch(() => undefined);
+      await Promise.race([resigned, sleep(RESIGN_LIMIT_MS, undefined, limit).catch(() => undefined)]);
+      limit.abort();
+    }
 
     async function tell(run: Execute, control: ControlSignal): Promise<void> {
       if (channel !== undefined) await run("SELECT pg_notify($1::text, $2::text)", [channel, control]);
@@ -70,7 +97,7 @@ export function createOpenControlSession(options: ControlSessionOptions) {
         await session.transaction(async ({ sql }) => {
           const run = executeWith(sql);
           await registerWorker(run, worker, heartbeatTimeoutMs ?? UNKNOWN_HEARTBEAT_TIMEOUT_MS);
-          await livenessLock.tryHold(run, worker.workerId);
+          await livenessLock?.tryHold(run, worker.workerId);
           await tell(run, "worker-joined");
         });
       },
@@ -78,7 +105,10 @@ export function createOpenControlSession(options: ControlSessionOptions) {
         heartbeatTimeoutMs = request.heartbeatTimeoutMs;
         return syncWorker(execute, request);
       },
-      holdLivenessLock: (workerId) => livenessLock.hold(workerId),
+      async holdLivenessLock(workerId) {
+        session.lost.throwIfAborted();
+        return livenessLock === null ? false : livenessLock.hold(workerId);
+      },
       async deregister(workerId) {
         await deregisterWorker(execute, workerId);
         // The leader looks at its workers; one that has left is news to it as much as one that has come.
@@ -88,7 +118,10 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       survey: () => surveyWorkers(execute),
       assign: ({ term }, plan) =>
         assignConsumers(session.transaction, { term, ownerId: election.leader?.ownerId ?? ownerId }, plan),
-      close: () => session.close(),
+      async close() {
+        await giveUpLease();
+        await session.close();
+      },
     };
   };
 }

@@ -241,6 +241,11 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
 
       await setup().loseSession(session);
       await whenAborted(session.lost);
+      const { leaseDurationMs } = setup();
+      if (leaseDurationMs !== undefined) {
+        expect(await rival.election.tick()).toBeNull();
+        await setup().elapse(leaseDurationMs);
+      }
 
       expect((await lead(rival)).term).toBeGreaterThan(term);
       await expect(session.election.tick()).rejects.toThrow();

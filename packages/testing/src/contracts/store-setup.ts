@@ -21,6 +21,8 @@ export interface StoreSetup<Tx> {
   elapse(durationMs: number): Promise<void>;
   /** Cuts the connection that carries a batch's transaction. */
   loseTransaction(tx: Tx): Promise<void>;
+  /** How long a leader whose session is lost keeps the leadership. Absent where it is free at once. */
+  readonly leaseDurationMs?: number;
   /** Cuts a control session's connection. */
   loseSession(session: ControlSession): Promise<void>;
   /** Ends a batch's transaction from inside its handler. Absent where a handler has no means to. */

@@ -55,6 +55,7 @@ export function openControlSession(
   return {
     lost: lost.signal,
     election: {
+      driver: database.sessionLocks ? "advisory" : "lease",
       tick: () => call("election.tick", () => tick(database, session)),
       resign: () =>
         call("election.resign", () => {

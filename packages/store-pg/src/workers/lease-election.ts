@@ -1,0 +1,60 @@
+import type { Leadership } from "@pup/core";
+import type { Leader } from "./assign-consumers.ts";
+import { leaseTexts } from "./leader-lease.ts";
+import type { ElectionContext, SessionElection } from "./session-election.ts";
+
+/** How leases are held. */
+export interface LeaseContext extends Omit<ElectionContext, "pid" | "applicationPrefix"> {
+  readonly leaseDurationMs: number;
+}
+
+/**
+ * Makes the leader whoever's name is in the leader row, until the time in it is over. Needs no session.
+ *
+ * Only the owner renews, and only in the term that it won: what another one has taken, or what has run out, is never prolonged,
+ * it is taken anew with a higher term.
+ */
+export function createLeaseElection(context: LeaseContext): SessionElection {
+  const { execute, lost, leaseDurationMs } = context;
+  const { takeLease, vacate } = leaseTexts(context.tables);
+  let leader: Leader | null = null;
+  let ticking: Promise<Leadership | null> | null = null;
+
+  async function tick(): Promise<Leadership | null> {
+    const ownerId = context.ownerId();
+    try {
+      const [row] = await execute<{ term: string; renewal: boolean }>(takeLease, [
+        ownerId,
+        leader?.ownerId ?? null,
+        leader === null ? null : String(leader.term),
+        leaseDurationMs,
+        context.heartbeatTimeoutMs(),
+      ]);
+      if (!row) return null;
+      if (!row.renewal) leader = { ownerId, term: Number(row.term) };
+      return { term: Number(row.term) };
+    } catch (error) {
+      if (lost.aborted) throw error;
+      // Whatever went wrong: who is not sure does not lead.
+      return null;
+    }
+  }
+
+  return {
+    driver: "lease",
+    leaseDurationMs,
+    get leader() {
+      return leader;
+    },
+    tick() {
+      ticking ??= tick().finally(() => {
+        ticking = null;
+      });
+      return ticking;
+    },
+    async resign() {
+      await ticking?.catch(() => undefined);
+      await execute(vacate, [leader?.ownerId ?? context.ownerId(), String(leader?.term ?? 0)]);
+    },
+  };
+}

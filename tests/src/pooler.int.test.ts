@@ -1,0 +1,111 @@
+import { createPgStore, type PgStoreOptions } from "@pup/store-pg";
+import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
+import { openParts, reached } from "./support/open-parts.ts";
+import { findPgBouncer, startPgBouncer } from "./support/start-pgbouncer.ts";
+import { compareTrail, createTrail, trailConsumer } from "./support/trail.ts";
+
+const program = findPgBouncer();
+const unless = program === undefined ? " (skipped: pgbouncer is not installed)" : "";
+
+/** A fresh database behind a pooler, and stores that reach it only through that. */
+async function openPooled(settings: Readonly<Record<string, string | number>> = {}) {
+  const parts = await openParts(inject("postgresUrl"));
+  const pooler = await startPgBouncer(program ?? "", parts.url, settings);
+  const stores: AsyncDisposable[] = [];
+  onTestFinished(async () => {
+    for (const store of stores) await store[Symbol.asyncDispose]();
+    await parts[Symbol.asyncDispose]();
+    await pooler[Symbol.asyncDispose]();
+  });
+  return {
+    ...parts,
+    openStore(options: Partial<PgStoreOptions> = {}) {
+      const store = createPgStore({ connection: pooler.url, prepare: false, ...options });
+      stores.push({ [Symbol.asyncDispose]: () => store.close() });
+      return store;
+    },
+  };
+}
+
+/** Advisory locks in the database, and transactions that were left open. */
+async function leftovers({ sql }: Pick<Awaited<ReturnType<typeof openPooled>>, "sql">) {
+  return sql`
+    SELECT 'lock' AS what FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+    UNION ALL
+    SELECT 'transaction' FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'`;
+}
+
+const events = (count: number) => Array.from({ length: count }, () => ({ type: "OrderPlaced", payload: {} }));
+
+describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${unless}`, () => {
+  it.each([
+    ["", {}],
+    [" with one connection to the server", { default_pool_size: 1 }],
+    [" that deals its connections out in turn", { server_round_robin: 1 }],
+    [" that resets sessions after each transaction", { server_reset_query_always: 1 }],
+  ])("a store%s chooses the lease, and leaves nothing behind", async (_, settings) => {
+    const pooled = await openPooled(settings);
+
+    for (let count = 0; count < 3; count++) {
+      const session = await pooled.openStore({ election: "auto" }).openControlSession();
+      expect(session.election.driver).toBe("lease");
+    }
+
+    expect(await leftovers(pooled)).toEqual([]);
+  });
+
+  it("a store that was told to take a session's lock refuses, and says what to do", async () => {
+    const pooled = await openPooled();
+    const store = pooled.openStore({ election: "advisory" });
+
+    const error = await store.openControlSession().catch((reason: unknown) => reason);
+
+    expect(error).toMatchObject({ code: "PUP_UNSUPPORTED", message: expect.stringContaining("lease") });
+    expect(await leftovers(pooled)).toEqual([]);
+  });
+
+  it("a store in front of a pooler in session mode takes the session's lock", async () => {
+    const pooled = await openPooled({ pool_mode: "session" });
+
+    const session = await pooled.openStore({ election: "auto" }).openControlSession();
+
+    expect(session.election.driver).toBe("advisory");
+  });
+
+  it("workers share the consumers out, handle every event once, and take over from one that leaves", async () => {
+    const pooled = await openPooled();
+    await createTrail(pooled.sql);
+    const writer = pooled.openStore();
+    const names = ["orders", "invoices", "mails", "totals"];
+    const append = (order: string) =>
+      writer.append(events(50).map((event) => ({ ...event, aggregateType: "Order", aggregateId: order })));
+    for (let order = 0; order < 5; order++) await append(`before-${order}`);
+
+    const start = () => {
+      const store = pooled.openStore({ leaseDurationMs: 2_000 });
+      const consumers = names.map((name) => trailConsumer(name));
+      return pooled.start({ store, consumers, heartbeatIntervalMs: 300, heartbeatTimeoutMs: 2_000 });
+    };
+    const first = start();
+    await first.recorded.first("leader:acquired");
+    const second = start();
+    await second.recorded.first("worker:started");
+    expect(first.recorded.of("leader:election-chosen")).toEqual([{ workerId: first.worker.id, driver: "lease" }]);
+    await vi.waitFor(() => expect(second.recorded.of("consumer:acquired")).toHaveLength(2), { timeout: 10_000 });
+
+    await first.worker.stop();
+    await vi.waitFor(() => expect(second.worker.health()).toMatchObject({ leads: true, healthy: true }), {
+      timeout: 10_000,
+    });
+    for (let order = 0; order < 5; order++) await append(`after-${order}`);
+
+    await reached(second, writer, names, await writer.latestPosition());
+    for (const name of names) {
+      expect(await compareTrail(pooled.sql, name)).toMatchObject({ lost: 0, duplicates: 0, outOfOrder: 0 });
+    }
+    expect(second.recorded.of("batch:failed")).toEqual([]);
+    await second.worker.stop();
+    expect(await leftovers(pooled)).toEqual([]);
+  });
+});
