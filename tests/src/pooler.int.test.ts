@@ -1,4 +1,4 @@
-import { createPgStore, type PgStoreOptions } from "@pup/store-pg";
+import { createPgStore, migrate, type PgStoreOptions } from "@pup/store-pg";
 import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { openParts, reached } from "./support/open-parts.ts";
 import { findPgBouncer, startPgBouncer } from "./support/start-pgbouncer.ts";
@@ -19,6 +19,7 @@ async function openPooled(settings: Readonly<Record<string, string | number>> = 
   });
   return {
     ...parts,
+    pooledUrl: pooler.url,
     openStore(options: Partial<PgStoreOptions> = {}) {
       const store = createPgStore({ connection: pooler.url, prepare: false, ...options });
       stores.push({ [Symbol.asyncDispose]: () => store.close() });
@@ -63,6 +64,14 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
 
     expect(error).toMatchObject({ code: "PUP_UNSUPPORTED", message: expect.stringContaining("lease") });
     expect(await leftovers(pooled)).toEqual([]);
+  });
+
+  it("migrations are applied", async () => {
+    const pooled = await openPooled();
+
+    const { applied } = await migrate({ connection: { url: pooled.pooledUrl, prepare: false }, schema: "other" });
+
+    expect(applied.length).toBeGreaterThan(1);
   });
 
   it("a store in front of a pooler in session mode takes the session's lock", async () => {

@@ -56,6 +56,41 @@ describe("One worker", () => {
     await fleet.stop(after);
   });
 
+  it("tells once how leaders are elected", async () => {
+    const fleet = createFleet();
+    const member = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(1_000);
+    for (const session of member.connection.controlSessions) session.kill();
+    await fleet.clock.advance(5_000);
+
+    expect(member.recorded.of("worker:disconnected")).toHaveLength(1);
+    const { id } = member.worker;
+    expect(member.recorded.of("leader:election-chosen")).toEqual([{ workerId: id, driver: "advisory" }]);
+    await fleet.stop(member);
+  });
+
+  it("does not start where a lease would run out between two ticks", async () => {
+    const fleet = createFleet();
+    const store = {
+      ...fleet.store,
+      async openControlSession() {
+        const session = await fleet.store.openControlSession();
+        return { ...session, election: { ...session.election, leaseDurationMs: 1_499 } };
+      },
+    };
+    const worker = createWorker({
+      store,
+      dispatcher: createManualDispatcher(),
+      clock: fleet.clock,
+      consumers: [recorder("orders")],
+    });
+
+    await expect(worker.start()).rejects.toMatchObject({
+      code: "PUP_INVALID_OPTION",
+      message: expect.stringMatching(/`electionIntervalMs` to fit 3 times into .*`leaseDurationMs` \(1499\), got 500/),
+    });
+  });
+
   it("wakes an idle consumer at once", async () => {
     const fleet = createFleet();
     const worker = fleet.start([recorder("orders")]);

@@ -4,7 +4,7 @@ import { leaseTexts } from "./leader-lease.ts";
 import type { ElectionContext, SessionElection } from "./session-election.ts";
 
 /** How leases are held. */
-export interface LeaseContext extends Omit<ElectionContext, "pid" | "applicationPrefix"> {
+export interface LeaseContext extends Omit<ElectionContext, "pid" | "lost" | "applicationPrefix"> {
   readonly leaseDurationMs: number;
 }
 
@@ -15,29 +15,23 @@ export interface LeaseContext extends Omit<ElectionContext, "pid" | "application
  * it is taken anew with a higher term.
  */
 export function createLeaseElection(context: LeaseContext): SessionElection {
-  const { execute, lost, leaseDurationMs } = context;
+  const { execute, leaseDurationMs } = context;
   const { takeLease, vacate } = leaseTexts(context.tables);
   let leader: Leader | null = null;
   let ticking: Promise<Leadership | null> | null = null;
 
   async function tick(): Promise<Leadership | null> {
     const ownerId = context.ownerId();
-    try {
-      const [row] = await execute<{ term: string; renewal: boolean }>(takeLease, [
-        ownerId,
-        leader?.ownerId ?? null,
-        leader === null ? null : String(leader.term),
-        leaseDurationMs,
-        context.heartbeatTimeoutMs(),
-      ]);
-      if (!row) return null;
-      if (!row.renewal) leader = { ownerId, term: Number(row.term) };
-      return { term: Number(row.term) };
-    } catch (error) {
-      if (lost.aborted) throw error;
-      // Whatever went wrong: who is not sure does not lead.
-      return null;
-    }
+    const [row] = await execute<{ term: string; renewal: boolean }>(takeLease, [
+      ownerId,
+      leader?.ownerId ?? null,
+      leader === null ? null : String(leader.term),
+      leaseDurationMs,
+      context.heartbeatTimeoutMs(),
+    ]);
+    if (!row) return null;
+    if (!row.renewal) leader = { ownerId, term: Number(row.term) };
+    return { term: Number(row.term) };
   }
 
   return {

@@ -65,13 +65,12 @@ export function createOpenControlSession(options: ControlSessionOptions) {
     const context = {
       tables,
       execute,
-      lost: session.lost,
       ownerId: () => ownerId,
       heartbeatTimeoutMs: () => heartbeatTimeoutMs,
     };
     const election: SessionElection =
       driver === "advisory"
-        ? createAdvisoryElection({ ...context, pid: session.pid, applicationPrefix })
+        ? createAdvisoryElection({ ...context, pid: session.pid, lost: session.lost, applicationPrefix })
         : createLeaseElection({ ...context, leaseDurationMs });
 
     /** A lock goes with its session, a lease outlives it. */
