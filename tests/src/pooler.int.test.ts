@@ -1,4 +1,5 @@
 import { createPgStore, migrate, type PgStoreOptions } from "@pup/store-pg";
+import postgres from "postgres";
 import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { openParts, reached } from "./support/open-parts.ts";
 import { findPgBouncer, startPgBouncer } from "./support/start-pgbouncer.ts";
@@ -44,9 +45,12 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
     ["", {}],
     [" with one connection to the server", { default_pool_size: 1 }],
     [" that deals its connections out in turn", { server_round_robin: 1 }],
+    [" that deals two connections out in turn", { server_round_robin: 1, default_pool_size: 2 }],
     [" that resets sessions after each transaction", { server_reset_query_always: 1 }],
   ])("a store%s chooses the lease, and leaves nothing behind", async (_, settings) => {
     const pooled = await openPooled(settings);
+    const writer = pooled.openStore();
+    await Promise.all([1, 2].map(() => writer.transaction((tx) => tx.sql`SELECT pg_sleep(0.1)`)));
 
     for (let count = 0; count < 3; count++) {
       const session = await pooled.openStore({ election: "auto" }).openControlSession();
@@ -56,8 +60,11 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
     expect(await leftovers(pooled)).toEqual([]);
   });
 
-  it("a store that was told to take a session's lock refuses, and says what to do", async () => {
-    const pooled = await openPooled();
+  it.each([
+    ["", {}],
+    [" with one connection to the server", { default_pool_size: 1 }],
+  ])("a store%s that was told to take a session's lock refuses, and says what to do", async (_, settings) => {
+    const pooled = await openPooled(settings);
     const store = pooled.openStore({ election: "advisory" });
 
     const error = await store.openControlSession().catch((reason: unknown) => reason);
@@ -80,6 +87,26 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
     const session = await pooled.openStore({ election: "auto" }).openControlSession();
 
     expect(session.election.driver).toBe("advisory");
+  });
+
+  it("a store that was wrong about it finds out when it leads, and takes a lease from then on", async () => {
+    const pooled = await openPooled({ pool_mode: "session" });
+    const store = pooled.openStore({ election: "auto" });
+    const session = await store.openControlSession();
+    expect(session.election.driver).toBe("advisory");
+    expect(await session.election.tick()).not.toBeNull();
+
+    const console = postgres(new URL("/pgbouncer", pooled.pooledUrl).href, { max: 1, fetch_types: false });
+    await console`SET pool_mode = 'transaction'`.simple();
+    await console.end();
+    await session.survey(); // Its backend is anybody's afterwards.
+    const ticked = pooled.openStore().transaction(async ({ sql }) => {
+      await sql`SELECT 1`;
+      await session.election.tick();
+    });
+
+    await expect(ticked).rejects.toMatchObject({ code: "PUP_UNSUPPORTED" });
+    expect((await store.openControlSession()).election.driver).toBe("lease");
   });
 
   it("workers share the consumers out, handle every event once, and take over from one that leaves", async () => {

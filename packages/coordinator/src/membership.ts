@@ -130,7 +130,7 @@ export function createMembership(options: MembershipOptions): Membership {
           `(${leaseDurationMs}), got ${electionIntervalMs}.`,
       );
     }
-    if (driver !== null) return;
+    if (driver === election.driver) return;
     driver = election.driver;
     events.emit("leader:election-chosen", { workerId, driver });
     logger.info({ workerId, driver }, driver === "lease" ? "leaders hold a lease" : "leaders hold a session's lock");

@@ -13,7 +13,7 @@ export type WorkerEvents = {
   /** This worker had been struck off as dead, and has registered again. */
   "worker:rejoined": { workerId: string };
 
-  /** How the fleet's leader is elected, as this worker found out when it connected. Told once. */
+  /** How the fleet's leader is elected, as this worker found out when it connected. Told once, and again if it was wrong. */
   "leader:election-chosen": { workerId: string; driver: ElectionDriver };
   /** This worker became the one that deals consumers out. */
   "leader:acquired": { workerId: string; term: number };

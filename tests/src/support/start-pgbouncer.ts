@@ -26,14 +26,19 @@ export async function startPgBouncer(
 ): Promise<PgBouncer> {
   const server = new URL(databaseUrl);
   const port = await findFreePort();
+  const user = decodeURIComponent(server.username);
   const folder = mkdtempSync(join(tmpdir(), "pup-pgbouncer-"));
   chmodSync(folder, 0o755);
   const password = server.password === "" ? "" : ` password='${decodeURIComponent(server.password)}'`;
+  // Only users whose names it knows may change its settings.
+  writeFileSync(join(folder, "users.txt"), `"${user}" "${decodeURIComponent(server.password)}"\n`, { mode: 0o644 });
   const all = {
+    admin_users: user,
+    auth_file: join(folder, "users.txt"),
     listen_addr: "127.0.0.1",
     listen_port: port,
     unix_socket_dir: "",
-    auth_type: "any",
+    auth_type: "trust",
     pool_mode: "transaction",
     ignore_startup_parameters: "extra_float_digits",
     ...settings,
@@ -42,7 +47,7 @@ export async function startPgBouncer(
     join(folder, "pgbouncer.ini"),
     [
       "[databases]",
-      `* = host=${server.hostname} port=${server.port} user='${decodeURIComponent(server.username)}'${password}`,
+      `* = host=${server.hostname} port=${server.port} user='${user}'${password}`,
       "[pgbouncer]",
       ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
     ].join("\n"),
@@ -50,8 +55,11 @@ export async function startPgBouncer(
   );
 
   // It refuses root, as PostgreSQL does.
-  const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-  const child = spawn(program, ["-q", join(folder, "pgbouncer.ini")], { stdio: ["ignore", "ignore", "pipe"], ...user });
+  const account = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const child = spawn(program, ["-q", join(folder, "pgbouncer.ini")], {
+    stdio: ["ignore", "ignore", "pipe"],
+    ...account,
+  });
   let log = "";
   child.stderr.on("data", (chunk) => {
     log += chunk;

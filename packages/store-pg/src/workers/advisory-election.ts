@@ -9,7 +9,7 @@ import type { ElectionContext, SessionElection } from "./session-election.ts";
  * Makes the session that holds one advisory lock the leader.
  *
  * The server frees the lock when the session ends, and nobody tells: so each tick asks whether this very backend still holds
- * it. The lock decides who may begin a term, the term decides whose assignments are written.
+ * it. If not, and the session lives, it is none: a pooler deals backends out. The lock decides who may begin a term, the term decides whose assignments are written.
  */
 export function createAdvisoryElection(context: ElectionContext): SessionElection {
   const { execute, pid, lost } = context;
@@ -23,13 +23,23 @@ export function createAdvisoryElection(context: ElectionContext): SessionElectio
 
   async function prove(): Promise<Leadership | null> {
     if (!leader) return null;
-    const [row] = await execute<{ proven: boolean }>(texts.prove, [leader.ownerId, String(leader.term), pid]);
-    return row?.proven ? { term: leader.term } : null;
+    const [row] = await execute<{ here: boolean; current: boolean }>(texts.prove, [
+      leader.ownerId,
+      String(leader.term),
+      pid,
+    ]);
+    // It lives, and holds no longer what it was given.
+    if (row?.here === false) throw context.refute();
+    return row?.current ? { term: leader.term } : null;
   }
 
   async function stand(): Promise<Leadership | null> {
     const timeoutMs = context.heartbeatTimeoutMs();
-    const [attempt] = await execute<{ locked: boolean; silent: string | null }>(texts.stand, [timeoutMs]);
+    const [attempt] = await execute<{ here: boolean; locked: boolean; silent: string | null }>(texts.stand, [
+      timeoutMs,
+      pid,
+    ]);
+    if (attempt?.here === false) throw context.refute();
     if (!attempt?.locked) {
       if (attempt && attempt.silent !== null && timeoutMs !== null) await depose(timeoutMs);
       else suspect = null;
@@ -107,9 +117,10 @@ function createTexts(tables: Tables) {
     raiseTerm,
     vacate,
     stand: `
-SELECT CASE WHEN ${isLeased} THEN false ELSE pg_try_advisory_lock(${LEADER_LOCK_CLASS}, ${key}) END AS locked,
+SELECT pg_backend_pid() = $2::integer AS here,
+  CASE WHEN pg_backend_pid() <> $2::integer OR ${isLeased} THEN false ELSE pg_try_advisory_lock(${LEADER_LOCK_CLASS}, ${key}) END AS locked,
   (${silentTerm}) AS silent`,
-    prove: `SELECT pg_backend_pid() = $3::integer AND ${isHeldHere} AND ${isHeld} AS proven`,
+    prove: `SELECT pg_backend_pid() = $3::integer AND ${isHeldHere} AS here, ${isHeld} AS current`,
     unlock: `SELECT CASE WHEN ${isHeldHere} THEN pg_advisory_unlock(${LEADER_LOCK_CLASS}, ${key}) END AS unlocked`,
     depose: `
 SELECT lock.pid, silent.term,

@@ -4,7 +4,7 @@ import { leaseTexts } from "./leader-lease.ts";
 import type { ElectionContext, SessionElection } from "./session-election.ts";
 
 /** How leases are held. */
-export interface LeaseContext extends Omit<ElectionContext, "pid" | "lost" | "applicationPrefix"> {
+export interface LeaseContext extends Omit<ElectionContext, "pid" | "lost" | "refute" | "applicationPrefix"> {
   readonly leaseDurationMs: number;
 }
 

@@ -6,7 +6,7 @@ import type { ElectionSetting } from "../options.ts";
 import type { Tables } from "../schema/tables.ts";
 import { createAdvisoryElection } from "./advisory-election.ts";
 import { createAssignConsumers } from "./assign-consumers.ts";
-import { createChooseElection } from "./choose-election.ts";
+import { createElectionChoice } from "./choose-election.ts";
 import { createDeregisterWorker } from "./deregister-worker.ts";
 import { createLeaseElection } from "./lease-election.ts";
 import { createLivenessLock } from "./liveness-lock.ts";
@@ -42,7 +42,7 @@ const RESIGN_LIMIT_MS = 500;
 /** Makes what opens control sessions: one connection each, outside of the pools. */
 export function createOpenControlSession(options: ControlSessionOptions) {
   const { tables, openSession, channel, leaseDurationMs, applicationPrefix } = options;
-  const chooseElection = createChooseElection({ setting: options.election, openSession });
+  const electionChoice = createElectionChoice({ setting: options.election, openSession });
   const registerWorker = createRegisterWorker(tables);
   const syncWorker = createSyncWorker(tables);
   const observeWorkers = createObserveWorkers(tables);
@@ -52,7 +52,7 @@ export function createOpenControlSession(options: ControlSessionOptions) {
 
   return async ({ signal }: { readonly signal?: AbortSignal } = {}): Promise<PgControlSession> => {
     const session = await openSession({ signal });
-    const driver = await chooseElection(session, signal).catch(async (error: unknown) => {
+    const driver = await electionChoice.choose(session, signal).catch(async (error: unknown) => {
       await session.close();
       throw error;
     });
@@ -70,7 +70,13 @@ export function createOpenControlSession(options: ControlSessionOptions) {
     };
     const election: SessionElection =
       driver === "advisory"
-        ? createAdvisoryElection({ ...context, pid: session.pid, lost: session.lost, applicationPrefix })
+        ? createAdvisoryElection({
+            ...context,
+            pid: session.pid,
+            lost: session.lost,
+            refute: electionChoice.refute,
+            applicationPrefix,
+          })
         : createLeaseElection({ ...context, leaseDurationMs });
 
     /** A lock goes with its session, a lease outlives it. */

@@ -18,6 +18,8 @@ export interface ElectionContext {
   readonly pid: number;
   /** Aborted when the session is lost. */
   readonly lost: AbortSignal;
+  /** Notes that the session turned out to be none. @returns what to throw */
+  readonly refute: () => Error;
   /** Under what name to lead: the worker's id. */
   readonly ownerId: () => string;
   /** Silence after which a leader counts as dead, in milliseconds; null while unknown. */
