@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { NewEvent } from "@pup/core";
 import { Kysely, type KyselyPlugin, ParseJSONResultsPlugin, PostgresDialect } from "kysely";
-import pg from "pg";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { PgStore } from "../create-store.ts";
 import { holdPostgresTransaction, holdPupTransaction } from "../test-support/hold-transaction.ts";
 import { type TestSchema, useSchemas } from "../test-support/open-schema.ts";
+import { createPgPool } from "../test-support/pg-pool.ts";
 import { untilWaiting } from "../test-support/waiting.ts";
 
 const openSchema = useSchemas();
@@ -113,7 +113,7 @@ describe("An append in a transaction of the caller", () => {
       transformResult: async ({ result }) => ({ ...result, rows: result.rows.map(upperCaseKeys) }),
     };
     const db = new Kysely<unknown>({
-      dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: schema.url }) }),
+      dialect: new PostgresDialect({ pool: createPgPool(schema.url) }),
       plugins: [new ParseJSONResultsPlugin(), shout],
     });
     onTestFinished(() => db.destroy());
@@ -177,7 +177,7 @@ describe("An append in a transaction of the caller", () => {
 
   it("refuses a Kysely outside of a transaction", async () => {
     const db = new Kysely<unknown>({
-      dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: schema.url }) }),
+      dialect: new PostgresDialect({ pool: createPgPool(schema.url) }),
     });
     onTestFinished(() => db.destroy());
 

@@ -1,9 +1,9 @@
 import type { HeldTransaction } from "@pup/testing/contracts";
 import { CamelCasePlugin, Kysely, PostgresDialect, sql, type Transaction } from "kysely";
-import pg from "pg";
 import type { Sql, TransactionSql } from "postgres";
 import type { PgStore } from "../create-store.ts";
 import type { PgTransaction } from "../session/transaction-facade.ts";
+import { createPgPool } from "./pg-pool.ts";
 
 /** Thrown inside of a transaction to roll it back. */
 class RolledBack extends Error {}
@@ -44,7 +44,7 @@ function hold<Tx>(run: (work: (tx: Tx) => Promise<void>) => Promise<void>): Prom
 /** A Kysely with another driver than pup's and a plugin that renames columns. */
 export function openKysely(url: string): Kysely<unknown> {
   return new Kysely<unknown>({
-    dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 10 }) }),
+    dialect: new PostgresDialect({ pool: createPgPool(url) }),
     plugins: [new CamelCasePlugin()],
   });
 }
