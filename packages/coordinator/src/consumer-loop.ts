@@ -5,7 +5,6 @@ import {
   type EventSink,
   FencedError,
   type GlobalPosition,
-  InvalidOptionError,
   isPupError,
   type Logger,
   type LogPage,
@@ -19,6 +18,7 @@ import type { CheckpointSaver } from "./checkpoint-saver.ts";
 import type { ResolvedSettings } from "./options.ts";
 import { runHandler } from "./run-handler.ts";
 import type { SettledTracker } from "./settled-tracker.ts";
+import { createTakeOver, type Ownership } from "./take-over.ts";
 
 /** What runs one consumer. */
 export interface ConsumerLoopOptions<Tx> {
@@ -75,80 +75,29 @@ export interface ConsumerLoop {
   run(run: ConsumerRun): Promise<ConsumerOutcome>;
 }
 
-const CLAIM_AGAIN = { initialMs: 100, maxMs: 500 };
-const STORE_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
+/** Longest wait after faults of the database, in milliseconds. */
+const MAX_TRANSIENT_BACK_OFF_MS = 5_000;
 
 /** Creates the loop of one consumer. */
 export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): ConsumerLoop {
-  const { consumer, settings, workerId, store, tracker, saver, clock, random, events } = options;
+  const { consumer, settings, store, tracker, saver, clock, random, events } = options;
   const { name } = consumer;
   const logger = withConsumer(options.logger, name);
-  let owned: { readonly epoch: number; position: GlobalPosition } | null = null;
+  const takeOver = createTakeOver({
+    ...options,
+    consumer: consumer as Consumer<never>,
+    logger,
+    onTrouble: () => {
+      failingSince ??= clock.now();
+    },
+  });
+  let owned: Ownership | null = null;
   let failures = 0;
   let transientFailures = 0;
   let failingSince: number | null = null;
   let handled = 0;
 
-  /** Takes the consumer over; null when told to stop meanwhile, or when somebody else keeps it. */
-  async function takeOver({ drain }: ConsumerRun): Promise<boolean> {
-    for (let attempt = 1; !drain.aborted; attempt++) {
-      try {
-        const answer = await store.acquire({
-          consumer: name,
-          workerId,
-          claim: options.claim,
-          graceMs: options.shutdownTimeoutMs,
-          heartbeatTimeoutMs: options.heartbeatTimeoutMs,
-        });
-        if (answer.outcome === "acquired") {
-          owned = { epoch: answer.epoch, position: answer.position };
-          failures = 0;
-          failingSince = null;
-          events.emit("consumer:acquired", { consumer: name, epoch: answer.epoch, position: answer.position });
-          logger.info({ epoch: answer.epoch, position: String(answer.position) }, "runs here");
-          return true;
-        }
-        if (answer.outcome === "missing") {
-          const start = await startPosition(drain);
-          if (start !== null) await store.createCheckpoint(name, start);
-          continue;
-        }
-        if (options.claim === "unowned") return false;
-        await sleep(clock, backOffMs(attempt, CLAIM_AGAIN, random), drain);
-      } catch (error) {
-        const transient = store.isTransient(error);
-        const isWrongOption = isPupError(error) && error.code === "PUP_INVALID_OPTION";
-        // Nothing of the consumer's own has run yet: whatever the database says, it is not the consumer that fails. But a single
-        // run is to end.
-        if (isWrongOption || (!transient && options.claim === "unowned")) throw error;
-        failingSince ??= clock.now();
-        logger[transient ? "debug" : "warn"]({ err: error, attempt }, "could not be taken over yet");
-        await sleep(clock, backOffMs(attempt, STORE_BACK_OFF, random), drain);
-      }
-    }
-    return false;
-  }
-
-  async function startPosition(drain: AbortSignal): Promise<GlobalPosition | null> {
-    const { startFrom = "beginning" } = consumer;
-    if (startFrom === "beginning" || startFrom === 0n) return 0n;
-    // Only settled positions may be saved: what lies above could still change. And what is settled so far can lie far below the
-    // head of the log: while an append is open, a tracker that has just begun stands at the greatest checkpoint.
-    await tracker.waitAbove((await store.latestPosition()) - 1n, drain);
-    const head = tracker.position;
-    if (drain.aborted || head === null) return null;
-    if (startFrom === "head") return head;
-    if (typeof startFrom === "bigint") {
-      if (startFrom > 0n && startFrom <= head) return startFrom;
-      throw new InvalidOptionError(
-        `Expected \`startFrom\` of consumer "${name}" to lie between 0 and the head of the log (${head}), got ${startFrom}.`,
-      );
-    }
-    const first = await store.firstPositionSince(startFrom);
-    return first === null || first > head ? head : first - 1n;
-  }
-
-  async function process(run: ConsumerRun, held: NonNullable<typeof owned>): Promise<void> {
+  async function process(run: ConsumerRun, held: Ownership): Promise<void> {
     let toldCaughtUp = false;
     while (!run.drain.aborted) {
       if (run.target !== undefined && held.position >= run.target) return;
@@ -185,7 +134,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     }
   }
 
-  async function handlePage(page: LogPage, held: NonNullable<typeof owned>, signal: AbortSignal): Promise<void> {
+  async function handlePage(page: LogPage, held: Ownership, signal: AbortSignal): Promise<void> {
     const { epoch } = held;
     const startedAt = clock.now();
     await saver.settle(name, epoch);
@@ -232,7 +181,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
   }
 
   /** Waits until the next attempt, and finds out where to begin it. Throws what ends the run. */
-  async function recover(error: unknown, held: NonNullable<typeof owned>, drain: AbortSignal): Promise<void> {
+  async function recover(error: unknown, held: Ownership, drain: AbortSignal): Promise<void> {
     if (isPupError(error) && (error.code === "PUP_FENCED" || error.code === "PUP_TRANSACTION_HIJACKED")) throw error;
     failingSince ??= clock.now();
     for (let cause = error; ; ) {
@@ -243,7 +192,10 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
       if (failures >= settings.maxConsecutiveFailures) throw cause;
 
       // A database that was away is back for all at once: who had tried longest must not be the last to notice.
-      const maxMs = Math.min(settings.maxRetryBackoffMs, transient ? STORE_BACK_OFF.maxMs : Number.POSITIVE_INFINITY);
+      const maxMs = Math.min(
+        settings.maxRetryBackoffMs,
+        transient ? MAX_TRANSIENT_BACK_OFF_MS : Number.POSITIVE_INFINITY,
+      );
       const bounds = { initialMs: settings.retryBackoffMs, maxMs };
       const retryInMs = backOffMs(transient ? transientFailures : failures, bounds, random);
       events.emit("batch:failed", { consumer: name, error: cause, attempt, transient, retryInMs });
@@ -308,7 +260,13 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     async run(run) {
       while (!run.drain.aborted) {
         try {
-          if (!(await takeOver(run)) || !owned) break;
+          owned = await takeOver(run.drain);
+          if (!owned) break;
+          failures = 0;
+          failingSince = null;
+          const { epoch, position } = owned;
+          events.emit("consumer:acquired", { consumer: name, epoch, position });
+          logger.info({ epoch, position: String(position) }, "runs here");
           await process(run, owned);
           if (run.target !== undefined && owned.position >= run.target) {
             const { position } = owned;
