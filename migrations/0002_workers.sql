@@ -58,7 +58,7 @@ CREATE TABLE "leader_lease" (
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Events that a consumer could not handle and went on without.
+-- Events that a consumer went on without. No payloads: the log has them.
 CREATE TABLE "consumer_dead_letters" (
   consumer_name text NOT NULL,
   global_position bigint NOT NULL,
@@ -66,16 +66,22 @@ CREATE TABLE "consumer_dead_letters" (
   event_type text NOT NULL,
   aggregate_type text NOT NULL,
   aggregate_id text NOT NULL,
+  -- Later events of the aggregate come here as well, until this one is gone.
+  parked boolean NOT NULL,
+  -- 0, and no failure, for an event that only waits behind another one of its aggregate.
   attempts integer NOT NULL,
-  error_message text NOT NULL,
+  error_message text,
   error_stack text,
-  first_failed_at timestamptz NOT NULL,
-  last_failed_at timestamptz NOT NULL,
+  first_failed_at timestamptz,
+  last_failed_at timestamptz,
+  -- Since when it is to be handled again; NULL when it is not. Of a parked aggregate only the first one ever is.
+  due_since timestamptz,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (consumer_name, global_position)
 );
 
-CREATE INDEX ON "consumer_dead_letters" (consumer_name, aggregate_type, aggregate_id, global_position);
+CREATE INDEX ON "consumer_dead_letters" (consumer_name, aggregate_type, aggregate_id, global_position) WHERE parked;
+CREATE INDEX ON "consumer_dead_letters" (consumer_name, global_position) WHERE due_since IS NOT NULL;
 
 INSERT INTO "pup_migrations" (version, name) VALUES (2, '0002_workers');

@@ -1,9 +1,7 @@
 import {
-  backOffMs,
   type Clock,
   type Consumer,
   type EventSink,
-  FencedError,
   type GlobalPosition,
   isPupError,
   type Logger,
@@ -14,11 +12,14 @@ import {
   type WorkerEvents,
   type WorkerStore,
 } from "@pup/core";
+import { createHandleBatch } from "./batches.ts";
 import type { CheckpointSaver } from "./checkpoint-saver.ts";
+import { createDeadLetterDesk } from "./dead-letter-desk.ts";
 import type { ResolvedSettings } from "./options.ts";
-import { runHandler } from "./run-handler.ts";
+import { createSetbacks, isFatal } from "./setbacks.ts";
 import type { SettledTracker } from "./settled-tracker.ts";
 import { createTakeOver, type Ownership } from "./take-over.ts";
+import { boundBatch, type FailedBatch, type Trouble } from "./trouble.ts";
 
 /** What runs one consumer. */
 export interface ConsumerLoopOptions<Tx> {
@@ -67,93 +68,121 @@ export interface ConsumerLoop {
   /** Where the consumer stands, as far as this worker knows; null while it does not own it. */
   readonly position: GlobalPosition | null;
   readonly epoch: number | null;
-  /** Failures in a row of the batch at hand. */
+  /** How often the events at hand have failed. */
   readonly failures: number;
   /** How long nothing but errors has come of it, transient ones included, in milliseconds; 0 when the last try went well. */
   readonly failingForMs: number;
+  /** Some of its dead letters are due: they are handled before the next batch. */
+  noteDeadLettersDue(): void;
   /** Takes the consumer over, and runs it. Never rejects. */
   run(run: ConsumerRun): Promise<ConsumerOutcome>;
 }
 
-/** Longest wait after faults of the database, in milliseconds. */
-const MAX_TRANSIENT_BACK_OFF_MS = 5_000;
+/** An event failed too often, and its consumer is to stop. */
+class GivenUp extends Error {
+  override readonly name = "GivenUp";
+  readonly trouble: Trouble;
+
+  constructor(trouble: Trouble) {
+    super("An event failed too often.");
+    this.trouble = trouble;
+  }
+}
 
 /** Creates the loop of one consumer. */
 export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): ConsumerLoop {
-  const { consumer, settings, store, tracker, saver, clock, random, events } = options;
+  const { consumer, settings, store, tracker, saver, clock, events } = options;
   const { name } = consumer;
   const logger = withConsumer(options.logger, name);
   const takeOver = createTakeOver({
     ...options,
     consumer: consumer as Consumer<never>,
     logger,
-    onTrouble: () => {
-      failingSince ??= clock.now();
-    },
+    onTrouble: () => setbacks.noteFailing(),
   });
+  const handle = createHandleBatch({ ...options, logger });
+  const desk = createDeadLetterDesk({ ...options, handle, logger, isFatal });
+  const setbacks = createSetbacks({ ...options, consumer: name, logger });
   let owned: Ownership | null = null;
-  let failures = 0;
-  let transientFailures = 0;
-  let failingSince: number | null = null;
   let handled = 0;
+  let interrupt: AbortController | null = null;
 
   async function process(run: ConsumerRun, held: Ownership): Promise<void> {
+    let isOpen = false;
     let toldCaughtUp = false;
     while (!run.drain.aborted) {
-      if (run.target !== undefined && held.position >= run.target) return;
-      const settled = tracker.position;
-      if (settled === null || held.position >= settled) {
-        if (settled !== null && !toldCaughtUp) {
-          events.emit("consumer:caught-up", { consumer: name, position: held.position });
-          toldCaughtUp = true;
-        }
-        await tracker.waitAbove(held.position, run.drain);
-        continue;
-      }
-      toldCaughtUp = false;
-      const upTo = run.target !== undefined && run.target < settled ? run.target : settled;
+      let failed: Pick<FailedBatch, "events" | "at"> | null = null;
       try {
-        const page = await store.readLog({
-          after: held.position,
-          upTo,
-          limit: settings.batchSize,
-          maxBytes: settings.maxBatchBytes,
-          scope: consumer,
-        });
-        if (page.events.length > 0) await handlePage(page, held, run.abandon);
-        else saver.note(name, held.epoch, page.through);
+        if (!isOpen) await desk.open();
+        isOpen = true;
+        if (desk.isDue) {
+          await desk.retryNext(held, run.abandon);
+          setbacks.noteSuccess(held.position);
+          continue;
+        }
+        if (run.target !== undefined && held.position >= run.target) return;
+        const settled = tracker.position;
+        if (settled === null || held.position >= settled) {
+          if (settled !== null && !toldCaughtUp) {
+            events.emit("consumer:caught-up", { consumer: name, position: held.position });
+            toldCaughtUp = true;
+          }
+          await rest(held.position, run.drain);
+          continue;
+        }
+        toldCaughtUp = false;
+        const page = await readPage(
+          held.position,
+          run.target !== undefined && run.target < settled ? run.target : settled,
+        );
+        const [first] = page.events;
+        if (first === undefined) saver.note(name, held.epoch, page.through);
+        else if (setbacks.givenUp?.culprit === first.globalPosition) {
+          await giveUp(setbacks.givenUp, first, held, run.abandon);
+        } else {
+          failed = { events: page.events, at: null };
+          await handlePage(page, held, run.abandon, (at) => {
+            failed = { events: page.events, at };
+          });
+        }
         held.position = page.through;
-        failures = 0;
-        transientFailures = 0;
-        failingSince = null;
-        if (page.events.length > 0 && settings.batchPauseMs > 0) await sleep(clock, settings.batchPauseMs, run.drain);
+        setbacks.noteSuccess(page.through);
+        if (first !== undefined && settings.batchPauseMs > 0) await sleep(clock, settings.batchPauseMs, run.drain);
       } catch (error) {
         if (run.abandon.aborted) return;
-        await recover(error, held, run.drain);
+        if (error instanceof GivenUp || isFatal(error)) throw error;
+        await setbacks.recover(error, failed, held, run.drain);
       }
     }
   }
 
-  async function handlePage(page: LogPage, held: Ownership, signal: AbortSignal): Promise<void> {
+  /** Waits until there is something to do. */
+  async function rest(position: GlobalPosition, drain: AbortSignal): Promise<void> {
+    const resting = new AbortController();
+    const rise = () => resting.abort();
+    drain.addEventListener("abort", rise, { once: true });
+    if (drain.aborted) rise();
+    interrupt = resting;
+    await tracker.waitAbove(position, resting.signal);
+    interrupt = null;
+    drain.removeEventListener("abort", rise);
+  }
+
+  function readPage(after: GlobalPosition, upTo: GlobalPosition): Promise<LogPage> {
+    const bounds = boundBatch(setbacks.trouble, after, { upTo, limit: settings.batchSize });
+    return store.readLog({ after, ...bounds, maxBytes: settings.maxBatchBytes, scope: consumer });
+  }
+
+  async function handlePage(
+    page: LogPage,
+    held: Ownership,
+    signal: AbortSignal,
+    onEvent: (event: RecordedEvent | null) => void,
+  ): Promise<void> {
     const { epoch } = held;
     const startedAt = clock.now();
-    await saver.settle(name, epoch);
-    if (consumer.transaction === "none") {
-      await handleEvents(page.events, { epoch }, signal);
-      const refused = await store.advance([{ consumer: name, epoch, position: page.through }]);
-      if (refused.length > 0) throw new FencedError(name, epoch);
-    } else {
-      const batch = {
-        consumer: name,
-        epoch,
-        from: held.position,
-        to: page.through,
-        timeoutMs: settings.batchTimeoutMs,
-        signal,
-      };
-      await store.runBatch(batch, (tx) => handleEvents(page.events, { epoch, tx }, signal));
-    }
-    handled += page.events.length;
+    const attempt = (setbacks.trouble?.tries ?? 0) + 1;
+    handled += await desk.handlePage({ held, events: page.events, to: page.through, attempt, signal, onEvent });
     events.emit("batch:committed", {
       consumer: name,
       epoch,
@@ -163,59 +192,12 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     });
   }
 
-  function handleEvents(
-    list: readonly RecordedEvent[],
-    own: { epoch: number; tx?: Tx },
-    signal: AbortSignal,
-  ): Promise<void> {
-    return runHandler({
-      consumer: consumer as Consumer<never>,
-      events: list,
-      context: { consumer: name, logger, attempt: failures + 1, ...own },
-      timeoutMs: settings.batchTimeoutMs,
-      signal,
-      clock,
-      // A transaction is given up by the store, which first makes sure that nothing of it can happen any more.
-      abandonable: consumer.transaction === "none",
-    });
-  }
-
-  /** Waits until the next attempt, and finds out where to begin it. Throws what ends the run. */
-  async function recover(error: unknown, held: Ownership, drain: AbortSignal): Promise<void> {
-    if (isPupError(error) && (error.code === "PUP_FENCED" || error.code === "PUP_TRANSACTION_HIJACKED")) throw error;
-    failingSince ??= clock.now();
-    for (let cause = error; ; ) {
-      const attempt = failures + 1;
-      const transient = store.isTransient(cause);
-      if (transient) transientFailures += 1;
-      else failures += 1;
-      if (failures >= settings.maxConsecutiveFailures) throw cause;
-
-      // A database that was away is back for all at once: who had tried longest must not be the last to notice.
-      const maxMs = Math.min(
-        settings.maxRetryBackoffMs,
-        transient ? MAX_TRANSIENT_BACK_OFF_MS : Number.POSITIVE_INFINITY,
-      );
-      const bounds = { initialMs: settings.retryBackoffMs, maxMs };
-      const retryInMs = backOffMs(transient ? transientFailures : failures, bounds, random);
-      events.emit("batch:failed", { consumer: name, error: cause, attempt, transient, retryInMs });
-      logger.warn({ err: cause, attempt, transient, retryInMs }, "a batch failed; it is tried again");
-      await sleep(clock, retryInMs, drain);
-      if (drain.aborted) return;
-      try {
-        // The commit may have taken place although its answer was lost.
-        const [checkpoint] = await store.readCheckpoints([name]);
-        if (checkpoint?.epoch !== held.epoch) throw new FencedError(name, held.epoch);
-        if (checkpoint.position > held.position) {
-          held.position = checkpoint.position;
-          failures = 0;
-        }
-        return;
-      } catch (failed) {
-        if (isPupError(failed) && failed.code === "PUP_FENCED") throw failed;
-        cause = failed;
-      }
-    }
+  /** @throws what the event failed with, when the consumer is to stop */
+  async function giveUp(given: Trouble, event: RecordedEvent, held: Ownership, signal: AbortSignal): Promise<void> {
+    const { onFailure } = settings;
+    if (onFailure === "stop") throw new GivenUp(given);
+    const failedForMs = clock.now() - given.firstFailedAt;
+    await desk.giveUp({ held, event, parked: onFailure === "park", trouble: given, failedForMs, signal });
   }
 
   async function handBack(reason: WorkerEvents["consumer:released"]["reason"]): Promise<void> {
@@ -234,9 +216,12 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     logger.info({ epoch, reason }, "runs here no more");
   }
 
-  async function fail(error: unknown): Promise<ConsumerOutcome> {
+  async function fail(reason: unknown): Promise<ConsumerOutcome> {
     const position = owned?.position ?? 0n;
-    const attempts = Math.max(1, failures);
+    const [error, attempts] =
+      reason instanceof GivenUp
+        ? [reason.trouble.error, reason.trouble.failures]
+        : [reason, Math.max(1, setbacks.failures)];
     await handBack("failed");
     events.emit("consumer:failed", { consumer: name, error, attempts, position });
     logger.error({ err: error, attempts, position: String(position) }, "has stopped; the others go on");
@@ -251,10 +236,15 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
       return owned?.epoch ?? null;
     },
     get failures() {
-      return failures;
+      return setbacks.failures;
     },
     get failingForMs() {
-      return failingSince === null ? 0 : clock.now() - failingSince;
+      return setbacks.failingForMs;
+    },
+
+    noteDeadLettersDue() {
+      desk.noteDue();
+      interrupt?.abort();
     },
 
     async run(run) {
@@ -262,8 +252,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
         try {
           owned = await takeOver(run.drain);
           if (!owned) break;
-          failures = 0;
-          failingSince = null;
+          setbacks.reset();
           const { epoch, position } = owned;
           events.emit("consumer:acquired", { consumer: name, epoch, position });
           logger.info({ epoch, position: String(position) }, "runs here");

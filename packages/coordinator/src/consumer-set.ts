@@ -10,7 +10,7 @@ export interface ConsumerHealth {
   readonly position: GlobalPosition | null;
   /** Number of its take-overs; null unless it runs here. */
   readonly epoch: number | null;
-  /** Failures in a row of the batch at hand. */
+  /** How often the events at hand have failed. */
   readonly failures: number;
   /** How long nothing but errors has come of it, transient ones included, in milliseconds; 0 when the last try went well. */
   readonly failingForMs: number;
@@ -20,8 +20,12 @@ export interface ConsumerHealth {
 
 /** The consumers that run in this worker. */
 export interface ConsumerSet {
-  /** Runs exactly these from now on. Those it runs no more finish their batch first. */
-  apply(assigned: readonly string[]): void;
+  /**
+   * Runs exactly these from now on. Those it runs no more finish their batch first.
+   *
+   * @param deadLettersDue - those of them of which some dead letters are to be handled again
+   */
+  apply(assigned: readonly string[], deadLettersDue?: readonly string[]): void;
   /** Begins no batch any more, waits for running ones, and gives them up when `abandon` aborts. Resolves when all have ended. */
   drain(abandon: AbortSignal): Promise<void>;
   health(): readonly ConsumerHealth[];
@@ -78,11 +82,12 @@ export function createConsumerSet(
   }
 
   return {
-    apply(assigned) {
+    apply(assigned, deadLettersDue = []) {
       wanted = new Set(assigned.filter((name) => names.includes(name)));
       const unknown = assigned.filter((name) => !names.includes(name));
       if (unknown.length > 0) logger.warn({ consumers: unknown }, "was given consumers that are not here");
       reconcile();
+      for (const name of deadLettersDue) running.get(name)?.loop.noteDeadLettersDue();
     },
     async drain(given) {
       draining = true;

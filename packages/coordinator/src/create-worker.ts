@@ -52,7 +52,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   const consumers = createConsumerSet(names, (name) => createLoop(name, "assigned"), logger);
   let membership: Membership | null = null;
   const takePart = (ready: readonly string[]): Membership => {
-    const onAssigned = (assigned: readonly string[]) => consumers.apply(assigned);
+    const onAssigned = consumers.apply;
     membership = createMembership({ ...options, workerId, consumers: ready, events, onAssigned });
     return membership;
   };

@@ -36,7 +36,7 @@ export interface MembershipOptions {
   readonly logger: Logger;
   readonly events: EventSink<WorkerEvents>;
   /** Told whenever the worker has learned what it is to run. */
-  readonly onAssigned: (consumers: readonly string[]) => void;
+  readonly onAssigned: (consumers: readonly string[], deadLettersDue: readonly string[]) => void;
 }
 
 /** A worker's place among the others: registered, heard of, perhaps leading. */
@@ -184,9 +184,9 @@ export function createMembership(options: MembershipOptions): Membership {
           await ask("looking at workers", () => duty.look());
         if (beat) lastBeat = clock.now();
         liveWorkers = Math.max(1, view.liveWorkers);
-        options.onAssigned(view.assigned);
+        options.onAssigned(view.assigned, view.deadLettersDue);
       } else {
-        options.onAssigned([]);
+        options.onAssigned([], []);
         await register(session);
         continue;
       }
@@ -287,7 +287,7 @@ export function createMembership(options: MembershipOptions): Membership {
     },
 
     control(signal) {
-      if (signal === "assignments-changed") newsForMember.ring();
+      if (signal === "assignments-changed" || signal === "dead-letters-due") newsForMember.ring();
       if (signal === "worker-joined") newsForLeader.ring();
     },
 

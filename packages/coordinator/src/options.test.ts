@@ -33,6 +33,7 @@ describe("Worker options", () => {
       maxConsecutiveFailures: 5,
       retryBackoffMs: 100,
       maxRetryBackoffMs: 30_000,
+      onFailure: "stop",
     });
   });
 

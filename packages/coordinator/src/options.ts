@@ -5,6 +5,7 @@ import {
   checkInteger,
   type Dispatcher,
   defineConsumer,
+  type FailurePolicy,
   InvalidOptionError,
   type Logger,
   type Randomness,
@@ -65,7 +66,9 @@ export interface WorkerOptions<Tx = unknown> extends ConsumerSettings {
 }
 
 /** Consumer settings with nothing left open. */
-export type ResolvedSettings = { readonly [Name in keyof ConsumerSettings]-?: number };
+export type ResolvedSettings = {
+  readonly [Name in keyof ConsumerSettings]-?: NonNullable<ConsumerSettings[Name]>;
+};
 
 /** A consumer, and how to run it. */
 export interface ResolvedConsumer<Tx> {
@@ -92,6 +95,7 @@ export const workerDefaults = {
   maxConsecutiveFailures: 5,
   retryBackoffMs: 100,
   maxRetryBackoffMs: 30_000,
+  onFailure: "stop",
   pollIntervalMs: 1_000,
   maxPollIntervalMs: 30_000,
   heartbeatIntervalMs: 5_000,
@@ -104,6 +108,8 @@ export const workerDefaults = {
   unhealthyAfterMs: 30_000,
   sticky: false,
 } as const satisfies Partial<WorkerOptions>;
+
+const POLICIES: readonly FailurePolicy[] = ["stop", "skip", "park"];
 
 /**
  * Fills in defaults and checks everything once.
@@ -170,7 +176,7 @@ function resolveConsumers<Tx>(consumers: readonly Consumer<Tx>[], settings: Reso
 }
 
 function resolveSettings(given: ConsumerSettings, fallback: ResolvedSettings, owner = ""): ResolvedSettings {
-  const whole = (name: keyof ConsumerSettings, min = 1) =>
+  const whole = (name: Exclude<keyof ConsumerSettings, "onFailure">, min = 1) =>
     checkInteger(`${owner}${name}`, given[name] ?? fallback[name], { min });
   const settings = {
     batchSize: whole("batchSize"),
@@ -180,9 +186,16 @@ function resolveSettings(given: ConsumerSettings, fallback: ResolvedSettings, ow
     maxConsecutiveFailures: whole("maxConsecutiveFailures"),
     retryBackoffMs: whole("retryBackoffMs"),
     maxRetryBackoffMs: whole("maxRetryBackoffMs"),
+    onFailure: checkPolicy(`${owner}onFailure`, given.onFailure ?? fallback.onFailure),
   };
   requireAtLeast(`${owner}maxRetryBackoffMs`, settings.maxRetryBackoffMs, "retryBackoffMs", settings.retryBackoffMs);
   return settings;
+}
+
+function checkPolicy(name: string, policy: FailurePolicy): FailurePolicy {
+  if (POLICIES.includes(policy)) return policy;
+  const expected = POLICIES.map((known) => JSON.stringify(known)).join(" or ");
+  throw new InvalidOptionError(`Expected \`${name}\` to be ${expected}, got ${JSON.stringify(policy)}.`);
 }
 
 function requireObject(name: string, value: unknown, method: string): void {

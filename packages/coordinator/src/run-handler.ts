@@ -20,11 +20,13 @@ export interface HandlerRun {
   readonly clock: Clock;
   /** Whether to reject as soon as the signal aborts, instead of waiting for a handler that may go on. */
   readonly abandonable: boolean;
+  /** Told which event is about to be handled; null when all have been, or as long as they are handled at once. */
+  readonly onEvent?: ((event: RecordedEvent | null) => void) | undefined;
 }
 
 /** Calls a consumer's handler for a batch. What it rejects with is an error in any case. */
 export async function runHandler(run: HandlerRun): Promise<void> {
-  const { consumer, events, timeoutMs, signal, clock } = run;
+  const { consumer, timeoutMs, signal, clock } = run;
   const controller = new AbortController();
   const cancel = clock.after(timeoutMs, () => controller.abort(new BatchTimeoutError(consumer.name, timeoutMs)));
   const giveUp = () => {
@@ -35,7 +37,7 @@ export async function runHandler(run: HandlerRun): Promise<void> {
   if (signal.aborted) giveUp();
 
   try {
-    const handled = handle(consumer, events, { ...run.context, signal: controller.signal });
+    const handled = handle(run, { ...run.context, signal: controller.signal });
     await (run.abandonable ? Promise.race([handled, rejectOnAbort(controller.signal)]) : handled);
   } catch (error) {
     throw error instanceof Error ? error : new HandlerRejectionError(consumer.name, error);
@@ -52,11 +54,7 @@ function rejectOnAbort(signal: AbortSignal): Promise<never> {
   });
 }
 
-async function handle(
-  consumer: Consumer<never>,
-  events: readonly RecordedEvent[],
-  context: HandlerContext,
-): Promise<void> {
+async function handle({ consumer, events, onEvent }: HandlerRun, context: HandlerContext): Promise<void> {
   // The declaration says which context the handler takes: one with `tx` only if the consumer is transactional.
   const given = context as never;
   if (consumer.handleBatch) {
@@ -64,9 +62,11 @@ async function handle(
     return;
   }
   for (const event of events) {
+    onEvent?.(event);
     const outcome = consumer.handle(event, given);
     // Waiting for what is not a promise would cost a turn for each event.
     if (outcome instanceof Object && "then" in outcome) await outcome;
     if (context.signal.aborted) throw context.signal.reason;
   }
+  onEvent?.(null);
 }

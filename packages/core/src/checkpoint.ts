@@ -1,3 +1,4 @@
+import type { BatchDeadLetters } from "./dead-letters.ts";
 import type { GlobalPosition } from "./event.ts";
 
 /** How far a consumer has come, and under whom. */
@@ -66,7 +67,7 @@ export interface CheckpointStore {
   release(owned: readonly { readonly consumer: string; readonly epoch: number }[]): Promise<void>;
 }
 
-/** One batch of a transactional consumer. */
+/** One batch of a consumer that commits together with its checkpoint. */
 export interface Batch {
   readonly consumer: string;
   readonly epoch: number;
@@ -91,7 +92,7 @@ export interface BatchRunner<Tx = unknown> {
    * @throws {@link BatchTimeoutError} when `timeoutMs` ran out
    * @throws {@link TransactionHijackedError} when `work` ended the transaction itself
    */
-  runBatch(batch: Batch, work: (tx: Tx) => Promise<void>): Promise<void>;
+  runBatch(batch: Batch, work: (tx: Tx, letters: BatchDeadLetters) => Promise<void>): Promise<void>;
   /** True for errors that pass by themselves and say nothing about the handler: deadlocks, lost connections, a server that shuts down. */
   isTransient(error: unknown): boolean;
 }

@@ -12,7 +12,7 @@ export interface HandlerContext {
   readonly signal: AbortSignal;
   /** The worker's logger. */
   readonly logger: Logger;
-  /** How often this batch has been tried, from 1. */
+  /** How often the first of these events has been tried, from 1. */
   readonly attempt: number;
   /**
    * Fencing token: grows with every take-over of this consumer. Hand it to systems outside the database, and let them
@@ -41,6 +41,16 @@ export type StartFrom =
   /** With the first event recorded at this time or later. */
   | Date;
 
+/**
+ * What becomes of an event that a consumer cannot handle.
+ *
+ * - `"stop"`: the consumer stops before it, until the worker is started again. Nothing is left out; nothing goes on either.
+ * - `"skip"`: the event becomes a dead letter, and the consumer goes on without it.
+ * - `"park"`: the event becomes a dead letter, and so do all later ones of its aggregate, until somebody has it handled again or
+ *   discards it. Other aggregates go on: for consumers that need the order within an aggregate only.
+ */
+export type FailurePolicy = "stop" | "skip" | "park";
+
 /** How a worker runs one consumer. Each can be set for a worker, and again for one of its consumers. */
 export interface ConsumerSettings {
   /** Most events in a batch. @defaultValue `100` */
@@ -51,12 +61,19 @@ export interface ConsumerSettings {
   readonly batchPauseMs?: number | undefined;
   /** Time for one batch, in milliseconds; afterwards it is rolled back and counts as failed. @defaultValue `30_000` */
   readonly batchTimeoutMs?: number | undefined;
-  /** Failures of the same batch after which the consumer stops. Transient errors of the database do not count. @defaultValue `5` */
+  /**
+   * Failures of the same event after which {@link ConsumerSettings.onFailure} decides. Transient errors of the database do not count. Events before the one that
+   * fails are kept: a batch that failed is tried again in parts, until the event is alone.
+   *
+   * @defaultValue `5`
+   */
   readonly maxConsecutiveFailures?: number | undefined;
   /** Wait after the first failure, in milliseconds; doubles with each. Wake-ups do not cut it short. @defaultValue `100` */
   readonly retryBackoffMs?: number | undefined;
   /** Longest wait between two attempts, in milliseconds; 5,000 at most after transient errors. @defaultValue `30_000` */
   readonly maxRetryBackoffMs?: number | undefined;
+  /** What becomes of an event that failed `maxConsecutiveFailures` times. @defaultValue `"stop"` */
+  readonly onFailure?: FailurePolicy | undefined;
 }
 
 interface ConsumerBase extends EventScope, ConsumerSettings {

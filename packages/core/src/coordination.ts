@@ -12,6 +12,8 @@ export interface WorkerView {
   readonly assigned: readonly string[];
   /** How many workers are registered and not silent, this one included. */
   readonly liveWorkers: number;
+  /** Names of consumers given to this worker of which some dead letters are due. */
+  readonly deadLettersDue: readonly string[];
 }
 
 /** A worker as the leader sees it. */

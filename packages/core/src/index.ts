@@ -16,6 +16,7 @@ export {
   type ConsumerSettings,
   type DetachedConsumer,
   defineConsumer,
+  type FailurePolicy,
   type HandlerContext,
   type StartFrom,
   type TransactionalConsumer,
@@ -35,6 +36,16 @@ export type {
   WorkerStatus,
   WorkerView,
 } from "./coordination.ts";
+export type {
+  BatchDeadLetters,
+  DeadLetter,
+  DeadLetterFailure,
+  DeadLetterQuery,
+  DeadLetterQueue,
+  DeadLetterSelection,
+  DeadLetters,
+  NewDeadLetter,
+} from "./dead-letters.ts";
 export type { Dispatcher, DispatcherContext, DispatcherEvents, DispatcherHealth } from "./dispatcher.ts";
 export { type CreateEventsOptions, createEvents, type EventSink, type EventSource } from "./emitter.ts";
 export {

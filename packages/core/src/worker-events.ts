@@ -30,13 +30,32 @@ export type WorkerEvents = {
   "consumer:released": { consumer: string; epoch: number; reason: "reassigned" | "fenced" | "stopped" | "failed" };
   /** The consumer is at the settled head and waits. */
   "consumer:caught-up": { consumer: string; position: GlobalPosition };
-  /** The consumer failed too often in a row, and stays where it is until this worker restarts. The others go on. */
+  /** An event failed too often, and the consumer stays before it until this worker restarts. The others go on. */
   "consumer:failed": { consumer: string; error: unknown; attempts: number; position: GlobalPosition };
 
   /** Effects and checkpoint of a batch are committed. */
   "batch:committed": { consumer: string; epoch: number; events: number; position: GlobalPosition; durationMs: number };
-  /** A batch was rolled back; it is tried again after `retryInMs`. `attempt` counts from 1; transient errors do not raise it. */
+  /**
+   * A batch was rolled back; it is tried again after `retryInMs`, in parts if it had more than one event. `attempt` counts from
+   * 1; transient errors do not raise it.
+   */
   "batch:failed": { consumer: string; error: unknown; attempt: number; transient: boolean; retryInMs: number };
+
+  /** The consumer went on without an event that failed too often: it was skipped, or parked with its aggregate. */
+  "dead-letter:added": {
+    consumer: string;
+    position: GlobalPosition;
+    eventId: string;
+    parked: boolean;
+    error: unknown;
+    attempts: number;
+  };
+  /** Events of parked aggregates became letters behind the first one. */
+  "dead-letter:queued": { consumer: string; events: number; position: GlobalPosition };
+  /** A letter was handled after all. */
+  "dead-letter:resolved": { consumer: string; position: GlobalPosition };
+  /** A letter was handled again, in vain. It stays one. */
+  "dead-letter:failed": { consumer: string; position: GlobalPosition; error: unknown };
 
   /** Everything at or below `position` can be read from now on without missing anything. */
   "log:settled": { position: GlobalPosition };

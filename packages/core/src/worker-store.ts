@@ -1,9 +1,15 @@
 import type { BatchRunner, CheckpointStore } from "./checkpoint.ts";
 import type { Coordination } from "./coordination.ts";
+import type { DeadLetterQueue } from "./dead-letters.ts";
 import type { EventLog } from "./event-log.ts";
 
 /** All that a worker needs of a store. */
-export interface WorkerStore<Tx = unknown> extends EventLog, CheckpointStore, BatchRunner<Tx>, Coordination {
+export interface WorkerStore<Tx = unknown>
+  extends EventLog,
+    CheckpointStore,
+    BatchRunner<Tx>,
+    DeadLetterQueue,
+    Coordination {
   /**
    * Checks that the tables are there and of a version that this store understands.
    *

@@ -3,6 +3,7 @@ import {
   batchRunnerContract,
   checkpointStoreContract,
   coordinationContract,
+  deadLettersContract,
   eventLogContract,
   eventStoreContract,
   type HeldTransaction,
@@ -84,6 +85,10 @@ describe("PostgreSQL checkpoint store", () => {
 
 describe("PostgreSQL batch runner", () => {
   batchRunnerContract(openWith("pup's own"));
+});
+
+describe("PostgreSQL dead letters", () => {
+  deadLettersContract(openWith("pup's own"));
 });
 
 describe("PostgreSQL coordination, leaders by a session's lock", () => {

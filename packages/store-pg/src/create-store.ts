@@ -1,4 +1,12 @@
-import { type AppendOptions, type EventStore, type NewEvent, systemClock, type WorkerStore } from "@pup/core";
+import {
+  type AppendOptions,
+  type ControlSignal,
+  type DeadLetters,
+  type EventStore,
+  type NewEvent,
+  systemClock,
+  type WorkerStore,
+} from "@pup/core";
 import { createAcquireCheckpoint } from "./consumers/acquire-checkpoint.ts";
 import { createAdvanceCheckpoints } from "./consumers/advance-checkpoints.ts";
 import { createCreateCheckpoint } from "./consumers/create-checkpoint.ts";
@@ -7,6 +15,10 @@ import { isTransient } from "./consumers/is-transient.ts";
 import { createReadCheckpoints } from "./consumers/read-checkpoints.ts";
 import { createReleaseCheckpoints } from "./consumers/release-checkpoints.ts";
 import { createRunBatch } from "./consumers/run-batch.ts";
+import { createDiscardDeadLetters } from "./dead-letters/discard-dead-letters.ts";
+import { createDueDeadLetters } from "./dead-letters/due-dead-letters.ts";
+import { createListDeadLetters } from "./dead-letters/list-dead-letters.ts";
+import { createRetryDeadLetters } from "./dead-letters/retry-dead-letters.ts";
 import { createAppendEvents } from "./events/append-events.ts";
 import { toAppendInput } from "./events/append-input.ts";
 import { executeIn, type PgTx } from "./events/caller-transaction.ts";
@@ -29,7 +41,10 @@ import { sqlStateOf, UNDEFINED_SCHEMA, UNDEFINED_TABLE } from "./sql-state.ts";
 import { createOpenControlSession, type PgControlSession } from "./workers/open-control-session.ts";
 
 /** All that pup keeps in PostgreSQL, in one object. */
-export interface PgStore<UserTables = unknown> extends EventStore<PgTx>, WorkerStore<PgTransaction<UserTables>> {
+export interface PgStore<UserTables = unknown>
+  extends EventStore<PgTx>,
+    WorkerStore<PgTransaction<UserTables>>,
+    DeadLetters {
   openControlSession(options?: { readonly signal?: AbortSignal | undefined }): Promise<PgControlSession>;
   /**
    * Runs `work` in a transaction of the store's: appends in it with `{ tx }`, effects through `tx.sql` and `tx.db`. Commits
@@ -77,6 +92,10 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
   const createCheckpoint = createCreateCheckpoint(tables);
   const advanceCheckpoints = createAdvanceCheckpoints(tables);
   const releaseCheckpoints = createReleaseCheckpoints(tables);
+  const listDeadLetters = createListDeadLetters(tables);
+  const retryDeadLetters = createRetryDeadLetters(tables);
+  const discardDeadLetters = createDiscardDeadLetters(tables);
+  const dueDeadLetters = createDueDeadLetters(tables);
   const checkSchema = createCheckSchema(tables);
   const notifier =
     notify &&
@@ -110,6 +129,15 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
     return result;
   }
 
+  /** Workers hear of it at once, if they listen; else they ask before long. */
+  async function tellDue(due: number): Promise<void> {
+    if (due === 0 || !notify) return;
+    const signal: ControlSignal = "dead-letters-due";
+    await execute("SELECT pg_notify($1::text, $2::text)", [notify.channel, signal]).catch((error: unknown) => {
+      logger.debug({ err: error }, "workers could not be told that dead letters are due");
+    });
+  }
+
   async function closeAll(): Promise<void> {
     const allEnded = await closeGate(CLOSE_GRACE_MS);
     await notifier?.close();
@@ -140,6 +168,22 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
     release: (owned) => pass(() => releaseCheckpoints(execute, owned)),
     runBatch: (batch, work) => pass(() => runBatch(batch, work)),
     isTransient,
+
+    listDeadLetters: (query = {}) => pass(() => listDeadLetters(execute, query)),
+    retryDeadLetters: (selection) =>
+      pass(async () => {
+        const marked = await retryDeadLetters(execute, selection);
+        await tellDue(marked);
+        return marked;
+      }),
+    discardDeadLetters: (selection) =>
+      pass(async () => {
+        const { discarded, due } = await discardDeadLetters(transaction, selection);
+        await tellDue(due);
+        return discarded;
+      }),
+    lookForDeadLetters: (consumer) => pass(() => dueDeadLetters.look(execute, consumer)),
+    nextDueDeadLetter: (consumer) => pass(() => dueDeadLetters.next(execute, consumer)),
 
     openControlSession: (settings) => pass(() => openControlSession(settings)),
     checkSchema: () => pass(() => checkSchema(execute)),

@@ -1,5 +1,13 @@
-import { type Batch, BatchTimeoutError, FencedError, isPupError, TransactionHijackedError } from "@pup/core";
-import type { Execute } from "../execute.ts";
+import {
+  type Batch,
+  type BatchDeadLetters,
+  BatchTimeoutError,
+  FencedError,
+  isPupError,
+  TransactionHijackedError,
+} from "@pup/core";
+import { createBatchDeadLetters } from "../dead-letters/batch-dead-letters.ts";
+import { type Execute, executeWith } from "../execute.ts";
 import type { Tables } from "../schema/tables.ts";
 import type { RunTransaction } from "../session/transaction.ts";
 import type { PgTransaction } from "../session/transaction-facade.ts";
@@ -7,7 +15,10 @@ import { transactionMarker } from "../session/transaction-marker.ts";
 import { createConnectionCheck } from "./connection-check.ts";
 
 /** Runs one fenced batch in a transaction. */
-export type RunBatch<Tables> = (batch: Batch, work: (tx: PgTransaction<Tables>) => Promise<void>) => Promise<void>;
+export type RunBatch<Tables> = (
+  batch: Batch,
+  work: (tx: PgTransaction<Tables>, letters: BatchDeadLetters) => Promise<void>,
+) => Promise<void>;
 
 export interface RunBatchOptions<UserTables> {
   readonly tables: Tables;
@@ -31,6 +42,7 @@ const SERVER_GRACE_MS = 5_000;
 export function createRunBatch<UserTables>(options: RunBatchOptions<UserTables>): RunBatch<UserTables> {
   const { consumerCheckpoints } = options.tables;
   const canCheckConnection = createConnectionCheck(options.execute);
+  const openDeadLetters = createBatchDeadLetters(options.tables);
 
   async function fence({ sql }: PgTransaction<UserTables>, marker: Marker, batch: Batch, checksConnection: boolean) {
     const limit = String(batch.timeoutMs + SERVER_GRACE_MS);
@@ -65,12 +77,16 @@ export function createRunBatch<UserTables>(options: RunBatchOptions<UserTables>)
     const checksConnection = await canCheckConnection();
     const { timeoutMs, signal } = batch;
     let marker: Marker | undefined;
+    let letters: BatchDeadLetters | undefined;
+    const workOn = (tx: PgTransaction<UserTables>) => work(tx, letters as BatchDeadLetters);
     try {
-      await options.transaction(work, {
+      await options.transaction(workOn, {
         timeoutMs,
         signal,
         onBegin: (tx) => {
           marker = transactionMarker(tx.sql);
+          // Through the transaction's own handle: the work's is closed, or broken by the work, before ours.
+          letters = openDeadLetters(executeWith(tx.sql), batch.consumer);
           return fence(tx, marker, batch, checksConnection);
         },
         beforeCommit: (tx) => saveCheckpoint(tx, marker as Marker, batch),

@@ -12,9 +12,10 @@ interface ViewRow {
   readonly registered: boolean;
   readonly assigned: string;
   readonly live: number;
+  readonly due: string;
 }
 
-export function createSyncWorker({ workerNodes, consumerAssignments }: Tables): SyncWorker {
+export function createSyncWorker({ workerNodes, consumerAssignments, consumerDeadLetters }: Tables): SyncWorker {
   const text = `
 WITH beat AS (
   UPDATE ${workerNodes} SET heartbeat_at = now(), updated_at = now() WHERE worker_id = $1::text::uuid AND $2::boolean
@@ -28,11 +29,16 @@ SELECT
   (
     SELECT count(*) FROM ${workerNodes}
     WHERE worker_id = $1::text::uuid OR heartbeat_at >= now() - $3::double precision * interval '1 millisecond'
-  )::integer AS live`;
+  )::integer AS live,
+  (
+    SELECT coalesce(jsonb_agg(DISTINCT consumer_name), '[]')
+    FROM ${consumerDeadLetters} JOIN ${consumerAssignments} USING (consumer_name)
+    WHERE worker_id = $1::text::uuid AND due_since IS NOT NULL
+  )::text AS due`;
 
   return async (execute, { workerId, beat, heartbeatTimeoutMs }) => {
     const [row] = await execute<ViewRow>(text, [workerId, beat, heartbeatTimeoutMs]);
     if (!row?.registered) return null;
-    return { assigned: JSON.parse(row.assigned), liveWorkers: row.live };
+    return { assigned: JSON.parse(row.assigned), liveWorkers: row.live, deadLettersDue: JSON.parse(row.due) };
   };
 }

@@ -54,7 +54,7 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       const session = await openSession();
       await register(session, workerA);
 
-      expect(await sync(session, workerA)).toEqual({ assigned: [], liveWorkers: 1 });
+      expect(await sync(session, workerA)).toEqual({ assigned: [], liveWorkers: 1, deadLettersDue: [] });
     });
 
     it("may register twice, and then count with what they said last", async () => {
@@ -101,7 +101,7 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       expect(await sync(session, workerA)).toBeNull();
       expect((await session.survey()).assignments).toEqual(new Map([["invoices", workerB]]));
       await register(session, workerA);
-      expect(await sync(session, workerA)).toEqual({ assigned: [], liveWorkers: 2 });
+      expect(await sync(session, workerA)).toEqual({ assigned: [], liveWorkers: 2, deadLettersDue: [] });
     });
 
     it("may sign off who are not registered", async () => {
@@ -269,8 +269,8 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
 
       await assignTo(session, { orders: workerA, invoices: workerB });
 
-      expect(await sync(session, workerA)).toEqual({ assigned: ["orders"], liveWorkers: 2 });
-      expect(await sync(session, workerB)).toEqual({ assigned: ["invoices"], liveWorkers: 2 });
+      expect(await sync(session, workerA)).toEqual({ assigned: ["orders"], liveWorkers: 2, deadLettersDue: [] });
+      expect(await sync(session, workerB)).toEqual({ assigned: ["invoices"], liveWorkers: 2, deadLettersDue: [] });
       expect(await session.survey()).toEqual({
         workers: expect.arrayContaining([
           { workerId: workerA, consumers: expect.arrayContaining(["orders", "invoices"]) },

@@ -1,4 +1,4 @@
-import type { ControlSession, EventStore, WorkerStore } from "@pup/core";
+import type { ControlSession, DeadLetters, EventStore, WorkerStore } from "@pup/core";
 
 /** A transaction that stays open until the test ends it. */
 export interface HeldTransaction<Tx> {
@@ -12,9 +12,9 @@ export interface HeldTransaction<Tx> {
 /** What the suites for stores need: a store without events, checkpoints and workers, and means to disturb it. */
 export interface StoreSetup<Tx> {
   /** Must be able to run three batches at once. */
-  readonly store: EventStore<Tx> & WorkerStore<Tx>;
+  readonly store: EventStore<Tx> & WorkerStore<Tx> & DeadLetters;
   /** Another process's store on the same database. */
-  readonly other: EventStore<Tx> & WorkerStore<Tx>;
+  readonly other: EventStore<Tx> & WorkerStore<Tx> & DeadLetters;
   /** Opens a transaction of a caller, in which appends can be held open. */
   begin(): Promise<HeldTransaction<Tx>>;
   /** Lets time pass for whatever the store measures time by: turns a clock, or waits. */

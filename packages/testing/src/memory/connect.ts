@@ -3,6 +3,13 @@ import { appendEvents, readVersion } from "./append-events.ts";
 import { acquire, advance, createCheckpoint, greatestCheckpoint, readCheckpoint, release } from "./checkpoints.ts";
 import { type MemoryControlSession, openControlSession } from "./control-session.ts";
 import type { Database } from "./database.ts";
+import {
+  discardDeadLetters,
+  listDeadLetters,
+  lookForDeadLetters,
+  nextDueDeadLetter,
+  retryDeadLetters,
+} from "./dead-letters.ts";
 import { MemoryConnectionError } from "./errors.ts";
 import { eventLog } from "./event-log.ts";
 import { aggregateKey, toRecordedEvent } from "./event-table.ts";
@@ -68,6 +75,7 @@ export function connect(database: Database, { applicationName, beforeOperation }
     run(operation, () => inTransaction(work));
 
   const wake = () => database.signals.emit("signal:events", {});
+  const tellDue = () => database.signals.emit("signal:control", { signal: "dead-letters-due" });
   const passed = () => database.signals.emit("signal:control", { signal: "checkpoint-passed" });
   const away = (error: MemoryConnectionError) => {
     loseTransactions(database, error);
@@ -136,6 +144,22 @@ export function connect(database: Database, { applicationName, beforeOperation }
       }),
     isTransient: (error) =>
       isPupError(error) && (error.code === "PUP_MEMORY_CONNECTION_LOST" || error.code === "PUP_MEMORY_DEADLOCK"),
+
+    listDeadLetters: (query = {}) => run("listDeadLetters", () => listDeadLetters(database, query)),
+    retryDeadLetters: (selection) =>
+      write("retryDeadLetters", async (transaction) => {
+        const marked = await retryDeadLetters(database, transaction, selection);
+        if (marked > 0) transaction.afterCommit.push(tellDue);
+        return marked;
+      }),
+    discardDeadLetters: (selection) =>
+      write("discardDeadLetters", async (transaction) => {
+        const { discarded, due } = await discardDeadLetters(database, transaction, selection);
+        if (due > 0) transaction.afterCommit.push(tellDue);
+        return discarded;
+      }),
+    lookForDeadLetters: (consumer) => run("lookForDeadLetters", () => lookForDeadLetters(database, consumer)),
+    nextDueDeadLetter: (consumer) => run("nextDueDeadLetter", () => nextDueDeadLetter(database, consumer)),
 
     openControlSession: ({ signal } = {}) =>
       run("openControlSession", () => {

@@ -6,6 +6,7 @@ import {
   type Leadership,
 } from "@pup/core";
 import type { Database, ServerSession } from "./database.ts";
+import { dueAmong } from "./dead-letters.ts";
 import { MemoryConnectionError } from "./errors.ts";
 
 /** A control session that a test can cut off. */
@@ -76,8 +77,10 @@ export function openControlSession(
         if (!worker) return null;
         if (beat) worker.heartbeatAtMs = clock.now();
         const silentSinceMs = clock.now() - heartbeatTimeoutMs;
+        const assigned = [...assignments].filter(([, row]) => row.workerId === workerId).map(([consumer]) => consumer);
         return {
-          assigned: [...assignments].filter(([, row]) => row.workerId === workerId).map(([consumer]) => consumer),
+          assigned,
+          deadLettersDue: dueAmong(database, assigned),
           liveWorkers: [...workers].filter(([id, row]) => id === workerId || row.heartbeatAtMs >= silentSinceMs).length,
         };
       }),

@@ -3,6 +3,7 @@ import {
   batchRunnerContract,
   checkpointStoreContract,
   coordinationContract,
+  deadLettersContract,
   eventLogContract,
   eventStoreContract,
   type StoreSetup,
@@ -46,6 +47,10 @@ describe("In-memory checkpoint store", () => {
 
 describe("In-memory batch runner", () => {
   batchRunnerContract(openMemoryStore);
+});
+
+describe("In-memory dead letters", () => {
+  deadLettersContract(openMemoryStore);
 });
 
 describe("In-memory coordination", () => {

@@ -1,4 +1,4 @@
-import type { Clock, ControlSignal, EventSource, EventStore, Randomness, WorkerStore } from "@pup/core";
+import type { Clock, ControlSignal, DeadLetters, EventSource, EventStore, Randomness, WorkerStore } from "@pup/core";
 import type { MemoryControlSession } from "./control-session.ts";
 import type { MemorySignals } from "./database.ts";
 import type { MemoryTransaction } from "./memory-transaction.ts";
@@ -32,7 +32,7 @@ export interface OpenMemoryTransaction {
 }
 
 /** One process's connection to an in-memory server. Several may be connected to the same one: see {@link MemoryStore.connect}. */
-export interface MemoryStore extends EventStore<MemoryTransaction>, WorkerStore<MemoryTransaction> {
+export interface MemoryStore extends EventStore<MemoryTransaction>, WorkerStore<MemoryTransaction>, DeadLetters {
   openControlSession(options?: { readonly signal?: AbortSignal }): Promise<MemoryControlSession>;
 
   /** Opens a transaction that the test ends itself. */

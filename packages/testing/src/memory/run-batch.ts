@@ -1,6 +1,7 @@
-import { type Batch, BatchTimeoutError, FencedError } from "@pup/core";
+import { type Batch, type BatchDeadLetters, BatchTimeoutError, FencedError } from "@pup/core";
 import { lockCheckpoint, writeCheckpoint } from "./checkpoints.ts";
 import type { Database } from "./database.ts";
+import { openBatchDeadLetters } from "./dead-letters.ts";
 import { lendTransaction, type MemoryTransaction } from "./memory-transaction.ts";
 import { checkUsable, commitTransaction, rollbackTransaction, type Transaction } from "./transaction.ts";
 
@@ -9,7 +10,7 @@ export async function runBatch(
   database: Database,
   transaction: Transaction,
   batch: Batch,
-  work: (tx: MemoryTransaction) => Promise<void>,
+  work: (tx: MemoryTransaction, letters: BatchDeadLetters) => Promise<void>,
 ): Promise<void> {
   const { consumer, epoch, from, to, timeoutMs, signal } = batch;
   const giveUp = (reason: Error) => rollbackTransaction(database, transaction, reason);
@@ -21,7 +22,8 @@ export async function runBatch(
     signal.throwIfAborted();
     const checkpoint = await lockCheckpoint(database, transaction, consumer);
     if (checkpoint?.epoch !== epoch || checkpoint.position > from) throw new FencedError(consumer, epoch);
-    await Promise.race([whenEnded(transaction), work(lendTransaction(database, transaction))]);
+    const letters = openBatchDeadLetters(database, transaction, consumer);
+    await Promise.race([whenEnded(transaction), work(lendTransaction(database, transaction), letters)]);
     checkUsable(transaction);
     writeCheckpoint(transaction, { ...checkpoint, position: to });
     commitTransaction(database, transaction);

@@ -1,0 +1,182 @@
+import type {
+  AggregateRef,
+  BatchDeadLetters,
+  DeadLetter,
+  DeadLetterQuery,
+  DeadLetterSelection,
+  GlobalPosition,
+} from "@pup/core";
+import { lockCheckpoint } from "./checkpoints.ts";
+import type { Database } from "./database.ts";
+import { aggregateKey } from "./event-table.ts";
+import { lockRow, readRow, readRows, type Transaction, writeRow } from "./transaction.ts";
+
+const LETTERS = "consumer_dead_letters";
+
+const DEFAULT_LIMIT = 100;
+
+/** Letters of one consumer, or of all, in order. */
+function readLetters(database: Database, transaction: Transaction | null, consumer?: string): DeadLetter[] {
+  return [...readRows<DeadLetter>(database, transaction, LETTERS).values()]
+    .filter((letter) => consumer === undefined || letter.consumer === consumer)
+    .sort((a, b) => (a.consumer === b.consumer ? compare(a.position, b.position) : compare(a.consumer, b.consumer)));
+}
+
+export function listDeadLetters(
+  database: Database,
+  { consumer, aggregate, after, limit = DEFAULT_LIMIT }: DeadLetterQuery,
+): readonly DeadLetter[] {
+  const isAfter = (letter: DeadLetter) =>
+    after === undefined ||
+    letter.consumer > after.consumer ||
+    (letter.consumer === after.consumer && letter.position > after.position);
+  return readLetters(database, null, consumer)
+    .filter((letter) => isAfter(letter) && isOf(letter, aggregate))
+    .slice(0, limit);
+}
+
+/** Makes letters due; of a parked aggregate the first. */
+export async function retryDeadLetters(
+  database: Database,
+  transaction: Transaction,
+  selection: DeadLetterSelection,
+): Promise<number> {
+  const all = readLetters(database, transaction, selection.consumer);
+  const selected = all.filter((letter) => isSelected(letter, selection));
+  const parked = new Set(selected.filter((letter) => letter.parked).map(aggregateKey));
+  const marked = [...selected.filter((letter) => !letter.parked), ...firstOfEach(all, parked)];
+  for (const letter of marked) await change(database, transaction, letter, (now) => ({ ...now, due: true }));
+  return marked.length;
+}
+
+/** Deletes letters, and makes due what waited behind the first one of a parked aggregate. */
+export async function discardDeadLetters(
+  database: Database,
+  transaction: Transaction,
+  selection: DeadLetterSelection,
+): Promise<{ readonly discarded: number; readonly due: number }> {
+  // A batch may be adding letters to the very aggregate.
+  await lockCheckpoint(database, transaction, selection.consumer);
+  const selected = readLetters(database, transaction, selection.consumer).filter((each) => isSelected(each, selection));
+  for (const letter of selected) await change(database, transaction, letter, () => undefined);
+  const released = new Set(selected.filter(({ parked }) => parked).map(aggregateKey));
+  const first = firstOfEach(readLetters(database, transaction, selection.consumer), released);
+  const waiting = first.filter(({ attempts, due }) => attempts === 0 && !due);
+  for (const letter of waiting) await change(database, transaction, letter, (now) => ({ ...now, due: true }));
+  return { discarded: selected.length, due: waiting.length };
+}
+
+export function lookForDeadLetters(database: Database, consumer: string) {
+  const letters = readLetters(database, null, consumer);
+  return { parked: letters.some(({ parked }) => parked), due: letters.some(({ due }) => due) };
+}
+
+export function nextDueDeadLetter(database: Database, consumer: string): DeadLetter | null {
+  return readLetters(database, null, consumer).find(({ due }) => due) ?? null;
+}
+
+/** Which of a worker's consumers have due letters. */
+export function dueAmong(database: Database, consumers: readonly string[]): readonly string[] {
+  return consumers.filter((consumer) => nextDueDeadLetter(database, consumer) !== null);
+}
+
+/** Gives a batch the letters of its consumer. */
+export function openBatchDeadLetters(database: Database, transaction: Transaction, consumer: string): BatchDeadLetters {
+  const now = () => new Date(database.epochMs + database.clock.now());
+  const find = (position: GlobalPosition) =>
+    readRow<DeadLetter>(database, transaction, LETTERS, keyOf({ consumer, position }));
+
+  return {
+    async parkedAmong(aggregates) {
+      const parked = readLetters(database, transaction, consumer).filter((letter) => letter.parked);
+      if (parked.length === 0) return null;
+      const keys = new Set(parked.map(aggregateKey));
+      const asked = new Map(
+        aggregates.map(({ aggregateType, aggregateId }) => [
+          aggregateKey({ aggregateType, aggregateId }),
+          { aggregateType, aggregateId },
+        ]),
+      );
+      return [...asked].flatMap(([key, aggregate]) => (keys.has(key) ? [aggregate] : []));
+    },
+    async put(letters) {
+      for (const { event, parked, failure } of letters) {
+        const letter: DeadLetter = {
+          consumer,
+          position: event.globalPosition,
+          eventId: event.id,
+          eventType: event.type,
+          aggregateType: event.aggregateType,
+          aggregateId: event.aggregateId,
+          parked,
+          attempts: failure?.attempts ?? 0,
+          failure: failure && { message: failure.message, stack: failure.stack },
+          firstFailedAt: failure && new Date(now().getTime() - failure.firstFailedAgoMs),
+          lastFailedAt: failure && now(),
+          due: false,
+        };
+        await change(database, transaction, letter, (before) => (before && !failure ? before : letter));
+      }
+    },
+    async resolve(position) {
+      const letter = find(position);
+      if (!letter) return false;
+      await change(database, transaction, letter, () => undefined);
+      if (!letter.parked) return true;
+      const [next] = firstOfEach(readLetters(database, transaction, consumer), new Set([aggregateKey(letter)]));
+      if (next) await change(database, transaction, next, (before) => ({ ...before, due: true }));
+      return true;
+    },
+    async fail(position, { message, stack }) {
+      const letter = find(position);
+      if (!letter) return;
+      await change(database, transaction, letter, (before) => ({
+        ...before,
+        attempts: before.attempts + 1,
+        failure: { message, stack },
+        firstFailedAt: before.firstFailedAt ?? now(),
+        lastFailedAt: now(),
+        due: false,
+      }));
+    },
+  };
+}
+
+/** Writes what `make` makes of the letter as it is once its row is locked; undefined deletes it. */
+async function change(
+  database: Database,
+  transaction: Transaction,
+  letter: DeadLetter,
+  make: (before: DeadLetter) => DeadLetter | undefined,
+): Promise<void> {
+  const key = keyOf(letter);
+  await lockRow(database, transaction, LETTERS, key);
+  const before = readRow<DeadLetter>(database, transaction, LETTERS, key);
+  writeRow(transaction, LETTERS, key, make(before ?? letter));
+}
+
+/** The first letter of each of the aggregates that is parked. */
+function firstOfEach(letters: readonly DeadLetter[], aggregates: ReadonlySet<string>): readonly DeadLetter[] {
+  const first = new Map<string, DeadLetter>();
+  for (const letter of letters) {
+    const key = aggregateKey(letter);
+    if (letter.parked && aggregates.has(key) && !first.has(key)) first.set(key, letter);
+  }
+  return [...first.values()];
+}
+
+function isSelected(letter: DeadLetter, { positions, aggregate }: DeadLetterSelection): boolean {
+  return (positions?.includes(letter.position) ?? true) && isOf(letter, aggregate);
+}
+
+function isOf(letter: DeadLetter, aggregate: AggregateRef | undefined): boolean {
+  return aggregate === undefined || aggregateKey(letter) === aggregateKey(aggregate);
+}
+
+function keyOf({ consumer, position }: Pick<DeadLetter, "consumer" | "position">): string {
+  return JSON.stringify([consumer, String(position)]);
+}
+
+function compare<T>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
