@@ -1,5 +1,5 @@
 import type { RecordedEvent } from "@pup/core";
-import * as fc from "fast-check";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { boundBatch, learnFrom, moveOn, type Trouble } from "./trouble.ts";
 
@@ -7,7 +7,11 @@ const event = (position: number) => ({ globalPosition: BigInt(position) }) as Re
 const events = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => event(first + index));
 
-const failed = (list: readonly RecordedEvent[], at: number | null, more: { timedOut?: boolean; now?: number } = {}) => ({
+const failed = (
+  list: readonly RecordedEvent[],
+  at: number | null,
+  more: { timedOut?: boolean; now?: number } = {},
+) => ({
   events: list,
   at: at === null ? null : (list.find(({ globalPosition }) => globalPosition === BigInt(at)) ?? null),
   timedOut: false,
