@@ -10,7 +10,7 @@ import {
   systemClock,
   systemRandomness,
 } from "@pup/core";
-import { recordEvents } from "@pup/testing";
+import { createManualClock, recordEvents } from "@pup/testing";
 import {
   createDatabase,
   type Sender,
@@ -278,6 +278,38 @@ describe("createNotifyDispatcher", () => {
     });
   });
 
+  describe("two minutes without a server", () => {
+    it("cost a few lines in the log, and are over by themselves", async () => {
+      const clock = createManualClock();
+      const listening = await listenWell({}, clock);
+      const { dispatcher, recorded, logged } = listening;
+      let lost = recorded.next("dispatcher:disconnected");
+      await proxy.setListening(false);
+      let attempts = 0;
+      while (clock.now() < 120_000) {
+        const { retryInMs } = await lost;
+        attempts += 1;
+        expect(dispatcher.health()).toEqual({ healthy: false, problem: expect.stringContaining("It cannot listen") });
+        lost = recorded.next("dispatcher:disconnected");
+        await clock.advance(retryInMs);
+      }
+      // Every 2.5 to 5 s, once the waits have grown.
+      expect(attempts).toBeGreaterThan(120 / 5);
+      expect(attempts).toBeLessThan(60);
+      expect(logged.filter((message) => message === "not listening").length).toBeLessThanOrEqual(5);
+
+      const { retryInMs } = await lost;
+      await proxy.setListening(true);
+      const again = recorded.next("dispatcher:connected");
+      await clock.advance(retryInMs);
+      await again;
+      expect(dispatcher.health().healthy).toBe(true);
+      expect(logged.filter((message) => message === "listening")).toHaveLength(2);
+      expect(logged.length).toBeLessThanOrEqual(7);
+      await expectToListen(listening);
+    });
+  });
+
   describe("a server that connects and drops", () => {
     it("is asked less and less often, and hardly fills the log", async () => {
       const { recorded, logged } = await listenWell();
@@ -290,7 +322,8 @@ describe("createNotifyDispatcher", () => {
       // 100, 200, 400, … ms, half of it by chance.
       expect(recorded.of("dispatcher:disconnected").length).toBeGreaterThan(2);
       expect(recorded.of("dispatcher:disconnected").length).toBeLessThan(12);
-      expect(logged.length).toBeLessThan(25);
+      expect(logged.filter((message) => message === "not listening")).toHaveLength(1);
+      expect(logged.length).toBeLessThan(5);
     });
 
     it("is asked less and less often when it does not even talk", async () => {

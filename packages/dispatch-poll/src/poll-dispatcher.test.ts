@@ -43,6 +43,7 @@ describe("createPollDispatcher", () => {
     const asked: number[] = [];
     const woken: number[] = [];
     const warnings: unknown[] = [];
+    const told: string[] = [];
     const dispatcher = createPollDispatcher(options);
     dispatchers.push(dispatcher);
     const context: DispatcherContext = {
@@ -54,12 +55,16 @@ describe("createPollDispatcher", () => {
       },
       clock,
       random: createSeededRandomness(7),
-      logger: { ...silentLogger, warn: (facts) => warnings.push(facts) },
+      logger: {
+        ...silentLogger,
+        warn: (facts) => warnings.push(facts),
+        info: (_, message) => told.push(message),
+      },
     };
     const recorded = recordEvents(dispatcher.events);
     const started = dispatcher.start(context);
     started.catch(() => undefined); // Not every test waits for it.
-    return { dispatcher, clock, asked, woken, warnings, recorded, started };
+    return { dispatcher, clock, asked, woken, warnings, told, recorded, started };
   };
 
   it("asks at once, and then every 200 ms", async () => {
@@ -124,18 +129,36 @@ describe("createPollDispatcher", () => {
   });
 
   it("backs off while the database fails, with jitter, up to five seconds", async () => {
-    const { clock, asked, recorded, warnings } = poll(() => Promise.reject(new Error("away")));
+    const { clock, asked, recorded } = poll(() => Promise.reject(new Error("away")));
     await clock.advance(120_000);
 
     const waits = recorded.of("dispatcher:disconnected").map(({ retryInMs }) => retryInMs);
     expect(asked.length).toBeLessThan(60);
     expect(waits.length).toBe(asked.length);
-    expect(warnings.length).toBe(asked.length);
     for (const [index, waitMs] of waits.entries()) {
       const ceiling = Math.min(5_000, 200 * 2 ** index);
       expect(waitMs).toBeGreaterThanOrEqual(ceiling / 2);
       expect(waitMs).toBeLessThan(ceiling);
     }
+  });
+
+  it("warns at most once in 30 seconds while the database fails, and says when it is back", async () => {
+    let away = true;
+    const { clock, dispatcher, recorded, warnings, told } = poll(async () => {
+      if (away) throw new Error("away");
+      return 0n;
+    });
+    await clock.advance(120_000);
+    expect(recorded.of("dispatcher:disconnected").length).toBeGreaterThan(20);
+    expect(warnings.length).toBeGreaterThan(2);
+    expect(warnings.length).toBeLessThanOrEqual(5);
+    expect(dispatcher.health().healthy).toBe(false);
+
+    away = false;
+    await clock.advance(5_000);
+
+    expect(told).toEqual(["the database answers again"]);
+    expect(dispatcher.health().healthy).toBe(true);
   });
 
   it("tells with which attempt it got through, and wakes although the position is the old one", async () => {

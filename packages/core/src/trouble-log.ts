@@ -1,0 +1,50 @@
+import type { Clock } from "./clock.ts";
+import type { Logger } from "./logger.ts";
+
+/**
+ * Tells people of trouble that goes on, without filling their log: however often something is tried, and however often it
+ * comes and goes, one warning in 30 seconds at most. What is told less often stands in the log at level debug.
+ */
+export interface TroubleLog {
+  /** It failed, perhaps for the hundredth time. */
+  failed(facts: Readonly<Record<string, unknown>>, message: string): void;
+  /** It works. At level info if the last that people were told is something else. */
+  works(facts: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+const WARN_EVERY_MS = 30_000;
+
+/**
+ * Creates the log of one thing that can fail: a connection, a loop.
+ *
+ * @example
+ * ```ts
+ * const trouble = createTroubleLog(logger, clock);
+ * trouble.failed({ err, retryInMs }, "cannot ask for the latest position");
+ * trouble.works({}, "the database answers again");
+ * ```
+ */
+export function createTroubleLog(logger: Logger, clock: Pick<Clock, "now">): TroubleLog {
+  let warnedAtMs = Number.NEGATIVE_INFINITY;
+  let told: "failed" | "works" | null = null;
+  /** Failures since the last warning. */
+  let untold = 0;
+
+  return {
+    failed(facts, message) {
+      if (clock.now() - warnedAtMs < WARN_EVERY_MS) {
+        untold += 1;
+        logger.debug(facts, message);
+        return;
+      }
+      logger.warn(untold > 0 ? { ...facts, untold } : facts, message);
+      warnedAtMs = clock.now();
+      told = "failed";
+      untold = 0;
+    },
+    works(facts, message) {
+      logger[told === "works" ? "debug" : "info"](facts, message);
+      told = "works";
+    },
+  };
+}
