@@ -28,6 +28,9 @@ export interface ListenRequest {
 /** Time for password, connection, authentication and LISTEN together, in milliseconds. */
 const OPEN_TIMEOUT_MS = 10_000;
 
+/** What the server says of a notification for which its queue has no room (program_limit_exceeded). */
+const QUEUE_FULL = "54000";
+
 /** How long the end may take in good order, in milliseconds. */
 const CLOSE_GRACE_MS = 1_000;
 
@@ -79,9 +82,17 @@ export async function openListenSession(request: ListenRequest): Promise<ListenS
 }
 
 function notifyThrough(client: Sql, lost: AbortSignal): ListenSession["notify"] {
+  const run = (text: string) => untilAborted(client.unsafe(text), lost);
   return async (channel) => {
     lost.throwIfAborted();
-    await untilAborted(client.unsafe(`notify ${quoteChannel(channel)}`), lost);
+    try {
+      await run(`notify ${quoteChannel(channel)}`);
+    } catch (error) {
+      // The server throws away what everybody has read while it takes a new notification, which it does not as long as the
+      // queue is full: it would stay full for ever, with nobody left who reads too slowly. This question makes it look.
+      if ((error as { code?: unknown }).code === QUEUE_FULL) await run("select pg_notification_queue_usage()");
+      throw error;
+    }
   };
 }
 

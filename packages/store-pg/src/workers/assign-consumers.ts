@@ -10,12 +10,12 @@ export interface Leader {
   readonly term: number;
 }
 
-/** Makes a plan true if the leader still leads. Resolves with false, having written nothing, when it does not. */
+/** Makes a plan true if the leader still leads. Resolves with the number of changes; null, having written nothing, when it does not. */
 export type AssignConsumers = (
   transaction: RunSqlTransaction,
   leader: Leader,
   plan: AssignmentPlan,
-) => Promise<boolean>;
+) => Promise<number | null>;
 
 /** How long a leader that has stopped answering keeps the rows locked: for other leaders and for workers that sign off. */
 const SERVER_LIMIT = "10s";
@@ -25,10 +25,8 @@ const SERVER_LIMIT = "10s";
  *
  * Rows are locked in the order of their names before any is written, as workers that sign off do: nobody waits in a circle.
  * Checkpoints are left alone: a batch may keep one for long, and the leader must not wait for it.
- *
- * @param channel - tells workers that there is news for them
  */
-export function createAssignConsumers(tables: Tables, channel: string | undefined): AssignConsumers {
+export function createAssignConsumers(tables: Tables): AssignConsumers {
   const { consumerAssignments, workerNodes } = tables;
   const { lock } = leaseTexts(tables);
 
@@ -75,16 +73,13 @@ SELECT (SELECT count(*) FROM taken)::integer + (SELECT count(*) FROM given)::int
       async ({ sql }) => {
         const execute = executeWith(sql);
         const [held] = await execute(lock, [ownerId, String(term)]);
-        if (!held) return false;
+        if (!held) return null;
 
         const given = JSON.stringify(Object.fromEntries(assignments));
         if (dead.length > 0) await execute(strikeOff, [JSON.stringify(dead)]);
         await execute(lockChanging, [given, PROTOCOL]);
         const [written] = await execute<{ changes: number }>(write, [given, PROTOCOL, String(term)]);
-        if (channel !== undefined && written?.changes !== 0) {
-          await execute("SELECT pg_notify($1::text, $2::text)", [channel, "assignments-changed"]);
-        }
-        return true;
+        return written?.changes ?? 0;
       },
       {
         onBegin: async ({ sql }) => {

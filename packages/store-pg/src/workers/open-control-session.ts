@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ControlSession, ControlSignal, WorkerRegistration } from "@pup/core";
-import { type Execute, executeWith, type SqlSession } from "../execute.ts";
+import { executeWith, type SqlSession } from "../execute.ts";
 import type { ElectionSetting } from "../options.ts";
 import type { Tables } from "../schema/tables.ts";
 import { createAdvisoryElection } from "./advisory-election.ts";
@@ -47,7 +47,7 @@ export function createOpenControlSession(options: ControlSessionOptions) {
   const syncWorker = createSyncWorker(tables);
   const observeWorkers = createObserveWorkers(tables);
   const surveyWorkers = createSurveyWorkers(tables);
-  const assignConsumers = createAssignConsumers(tables, channel);
+  const assignConsumers = createAssignConsumers(tables);
   const deregisterWorker = createDeregisterWorker(tables);
 
   return async ({ signal }: { readonly signal?: AbortSignal } = {}): Promise<PgControlSession> => {
@@ -88,8 +88,13 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       limit.abort();
     }
 
-    async function tell(run: Execute, control: ControlSignal): Promise<void> {
-      if (channel !== undefined) await run("SELECT pg_notify($1::text, $2::text)", [channel, control]);
+    /**
+     * Tells the other workers, after the commit of what there is to tell. Never rejects: a notification is a hint, and when the
+     * server's queue is full, NOTIFY fails its transaction. Where the session was lost, the next call says so.
+     */
+    async function tell(control: ControlSignal): Promise<void> {
+      if (channel === undefined) return;
+      await execute("SELECT pg_notify($1::text, $2::text)", [channel, control]).catch(() => undefined);
     }
 
     return {
@@ -98,13 +103,13 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       election,
       async register(worker: WorkerRegistration) {
         ownerId = worker.workerId;
-        // Row, lock and word become visible together.
+        // Row and lock become visible together.
         await session.transaction(async ({ sql }) => {
           const run = executeWith(sql);
           await registerWorker(run, worker, heartbeatTimeoutMs ?? UNKNOWN_HEARTBEAT_TIMEOUT_MS);
           await livenessLock?.tryHold(run, worker.workerId);
-          await tell(run, "worker-joined");
         });
+        await tell("worker-joined");
       },
       async sync(request) {
         heartbeatTimeoutMs = request.heartbeatTimeoutMs;
@@ -117,12 +122,16 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       async deregister(workerId) {
         await deregisterWorker(execute, workerId);
         // The leader looks at its workers; one that has left is news to it as much as one that has come.
-        await tell(execute, "worker-joined");
+        await tell("worker-joined");
       },
       observeWorkers: () => observeWorkers(execute),
       survey: () => surveyWorkers(execute),
-      assign: ({ term }, plan) =>
-        assignConsumers(session.transaction, { term, ownerId: election.leader?.ownerId ?? ownerId }, plan),
+      async assign({ term }, plan) {
+        const leader = { term, ownerId: election.leader?.ownerId ?? ownerId };
+        const changes = await assignConsumers(session.transaction, leader, plan);
+        if (changes !== null && changes > 0) await tell("assignments-changed");
+        return changes !== null;
+      },
       async close() {
         await giveUpLease();
         await session.close();
