@@ -1,12 +1,15 @@
+import { createNotifyDispatcher } from "@pup/dispatch-notify";
 import { createPgStore, migrate, type PgStoreOptions } from "@pup/store-pg";
 import postgres from "postgres";
 import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { openParts, reached } from "./support/open-parts.ts";
-import { findPgBouncer, startPgBouncer } from "./support/start-pgbouncer.ts";
+import { findPgBouncer, keepsStatementsPrepared, startPgBouncer } from "./support/start-pgbouncer.ts";
 import { compareTrail, createTrail, trailConsumer } from "./support/trail.ts";
 
 const program = findPgBouncer();
 const unless = program === undefined ? " (skipped: pgbouncer is not installed)" : "";
+const canPrepare = program !== undefined && keepsStatementsPrepared(program);
+const unlessNewer = canPrepare ? "" : " (skipped: pgbouncer is older than 1.21)";
 
 /** A fresh database behind a pooler, and stores that reach it only through that. */
 async function openPooled(settings: Readonly<Record<string, string | number>> = {}) {
@@ -142,6 +145,155 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
     }
     expect(second.recorded.of("batch:failed")).toEqual([]);
     await second.worker.stop();
+    expect(await leftovers(pooled)).toEqual([]);
+  });
+
+  it("a batch whose handler is stuck in a statement is ended at batchTimeoutMs, with the backend that ran it", async () => {
+    const pooled = await openPooled();
+    await pooled.openStore().append([{ aggregateType: "Order", aggregateId: "o-1", type: "OrderPlaced", payload: {} }]);
+    const running = pooled.start({
+      store: pooled.openStore(),
+      consumers: [
+        {
+          name: "stuck",
+          batchTimeoutMs: 300,
+          maxConsecutiveFailures: 1,
+          handleBatch: async (_, { tx }) => {
+            await tx.sql`SELECT pg_sleep(600)`;
+          },
+        },
+      ],
+    });
+
+    expect(await running.recorded.first("consumer:failed")).toMatchObject({ error: { code: "PUP_BATCH_TIMEOUT" } });
+    expect(
+      await pooled.sql`
+        SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid() AND state = 'active'`,
+    ).toHaveLength(0);
+  });
+
+  it("a frozen owner's batch is ended by who takes its consumer over", async () => {
+    const pooled = await openPooled();
+    const [frozen, next] = [pooled.openStore(), pooled.openStore()];
+    const [owner, heir] = [crypto.randomUUID(), crypto.randomUUID()];
+    const session = await next.openControlSession();
+    for (const workerId of [owner, heir]) await session.register({ workerId, consumers: ["orders"] });
+    await next.createCheckpoint("orders", 0n);
+    const deal = async (workerId: string, dead: readonly string[] = []) =>
+      session.assign((await session.election.tick()) ?? { term: -1 }, {
+        assignments: new Map([["orders", workerId]]),
+        dead,
+      });
+    const claim = { consumer: "orders", claim: "assigned", graceMs: 30_000, heartbeatTimeoutMs: 30_000 } as const;
+    await deal(owner);
+    await frozen.acquire({ ...claim, workerId: owner });
+    const begun = Promise.withResolvers<void>();
+    const { signal } = new AbortController();
+    const batch = frozen
+      .runBatch({ consumer: "orders", epoch: 1, from: 0n, to: 9n, timeoutMs: 600_000, signal }, () => {
+        begun.resolve();
+        return new Promise(() => undefined);
+      })
+      .catch((error: unknown) => error);
+    await begun.promise;
+
+    await deal(heir, [owner]);
+
+    expect(await next.acquire({ ...claim, workerId: heir })).toMatchObject({
+      outcome: "acquired",
+      epoch: 2,
+      position: 0n,
+    });
+    expect(await batch).toMatchObject({ code: "PUP_CONNECTION_LOST" });
+  });
+
+  it("the workers of two databases keep apart", async () => {
+    const one = await openPooled();
+    const two = await openParts(inject("postgresUrl"));
+    onTestFinished(() => two[Symbol.asyncDispose]());
+    const urlOfTwo = new URL(one.pooledUrl);
+    urlOfTwo.pathname = new URL(two.url).pathname;
+    for (const [parts, order] of [
+      [one, "one"],
+      [two, "two"],
+    ] as const) {
+      await createTrail(parts.sql);
+      await parts.store.append(events(3).map((event) => ({ ...event, aggregateType: "Order", aggregateId: order })));
+    }
+
+    const consumers = [trailConsumer("orders")];
+    const first = one.start({ store: one.openStore(), consumers });
+    const second = one.start({ store: one.openStore({ connection: urlOfTwo.href }), consumers });
+
+    for (const [running, parts] of [
+      [first, one],
+      [second, two],
+    ] as const) {
+      await reached(running, parts.store, ["orders"], 3n);
+      expect(running.recorded.of("leader:election-chosen")).toMatchObject([{ driver: "lease" }]);
+      expect(await compareTrail(parts.sql, "orders")).toMatchObject({ committed: 3, delivered: 3, lost: 0 });
+    }
+    await Promise.all([first.worker.stop(), second.worker.stop()]);
+  });
+
+  it("a store that keeps statements prepared where the pooler does not says so at once", async () => {
+    const pooled = await openPooled(canPrepare ? { max_prepared_statements: 0 } : {});
+    const store = pooled.openStore({ prepare: true });
+    const holder = pooled.openStore();
+    const ask = () => store.transaction(({ sql }) => sql`SELECT ${1}::int AS one`);
+    await ask();
+    const error = await holder.transaction(async ({ sql }) => {
+      await sql`SELECT 1`; // On the backend that was free last: the statement is prepared there.
+      return ask().catch((reason: unknown) => reason);
+    });
+
+    expect(error).toMatchObject({
+      code: "PUP_UNSUPPORTED",
+      message: expect.stringContaining("`prepare: false`"),
+      cause: { code: "26000" },
+    });
+    expect(await leftovers(pooled)).toEqual([]);
+  });
+
+  it.skipIf(!canPrepare)(`statements are kept prepared where the pooler keeps them${unlessNewer}`, async () => {
+    const pooled = await openPooled({ max_prepared_statements: 100 });
+    await createTrail(pooled.sql);
+    const store = pooled.openStore({ prepare: true });
+    const running = pooled.start({ store, consumers: [trailConsumer("orders")] });
+    for (let order = 0; order < 20; order++) {
+      await Promise.all(
+        [1, 2, 3].map((n) =>
+          store.append([{ aggregateType: "Order", aggregateId: `o-${order}-${n}`, type: "OrderPlaced", payload: {} }]),
+        ),
+      );
+    }
+
+    await reached(running, pooled.store, ["orders"], 60n);
+    expect(await compareTrail(pooled.sql, "orders")).toMatchObject({ delivered: 60, lost: 0, duplicates: 0 });
+    expect(running.recorded.of("batch:failed")).toEqual([]);
+    await running.worker.stop();
+  });
+
+  it("a notify dispatcher refuses to start, and says what to take instead", async () => {
+    const pooled = await openPooled();
+    const dispatcher = createNotifyDispatcher({ connection: pooled.pooledUrl });
+    const running = pooled.start({ store: pooled.openStore(), dispatcher, consumers: [trailConsumer("orders")] });
+
+    await expect(running.ended).rejects.toMatchObject({
+      code: "PUP_UNSUPPORTED",
+      message: expect.stringContaining("@pup/dispatch-poll"),
+    });
+    await vi.waitFor(async () => expect(await leftovers(pooled)).toEqual([]));
+  });
+
+  it("no lock of a session is taken to tell who is alive", async () => {
+    const pooled = await openPooled();
+    const session = await pooled.openStore().openControlSession();
+    const workerId = crypto.randomUUID();
+    await session.register({ workerId, consumers: ["orders"] });
+
+    expect(await session.holdLivenessLock(workerId)).toBe(false);
+    expect(await session.observeWorkers()).toMatchObject([{ workerId, livenessLockHeld: false }]);
     expect(await leftovers(pooled)).toEqual([]);
   });
 });

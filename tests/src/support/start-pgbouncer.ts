@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -16,6 +16,13 @@ export interface PgBouncer extends AsyncDisposable {
 export function findPgBouncer(): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"];
   return folders.map((folder) => join(folder, "pgbouncer")).find((path) => existsSync(path));
+}
+
+/** True for releases that can keep statements prepared (`max_prepared_statements`), which came with 1.21. */
+export function keepsStatementsPrepared(program: string): boolean {
+  const [, major = 0, minor = 0] =
+    /(\d+)\.(\d+)/.exec(execFileSync(program, ["--version"], { encoding: "utf8" })) ?? [];
+  return Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 21);
 }
 
 /** Starts it, listening on the loopback interface only. */

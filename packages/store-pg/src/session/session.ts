@@ -4,6 +4,7 @@ import { isConnectionError, isServerError } from "./connection-error.ts";
 import { createLine, type OpenSocket } from "./line.ts";
 import { asQuery, fail, type Query, swallow } from "./query.ts";
 import { ConnectionFailedError, ConnectionLostError } from "./session-errors.ts";
+import { explainUnprepared } from "./unprepared-statement.ts";
 
 /** Told once when a query has its answer, or none. */
 export type OnSettled = (failure?: { readonly error: unknown }) => void;
@@ -113,14 +114,15 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
   }
 
   /** What a failed query is told, and whether the session survives it. */
-  function judge({ state }: Query, error: unknown): unknown {
+  function judge(query: Query, error: unknown): unknown {
+    const { state } = query;
     // One that was never sent failed for want of a connection, whatever the error is called: TLS has names of its own.
     if (loss === undefined && (state === null || isConnectionError(error))) lose(error);
     if (loss !== undefined) return loss;
     // A query that postgres.js could not put together (an undefined value, say) takes its place among those sent but is
     // never answered: each one behind it would get the answer of another. And the one rejected is the one before it.
     if (!isServerError(error) && inFlight.size > 0) end(error instanceof Error ? error : new Error(String(error)));
-    return error;
+    return explainUnprepared(query, error);
   }
 
   async function close(reason: Error): Promise<void> {
