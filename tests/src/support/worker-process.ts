@@ -13,16 +13,25 @@ export interface WorkerProcess {
   stop(): Promise<number | null>;
 }
 
+/** What may be odd about a worker process. */
+export interface WorkerProcessOptions {
+  /** How far its clock is ahead, in milliseconds; negative when it is behind. @defaultValue `0` */
+  readonly clockSkewMs?: number;
+}
+
 const program = fileURLToPath(new URL("worker.fixture.ts", import.meta.url));
+const skewedClock = new URL("skewed-clock.fixture.ts", import.meta.url).href;
 
 /** Starts a worker process and waits until it is ready to be given consumers. */
 export async function startWorkerProcess(
   url: string,
   dispatch: "poll" | "notify",
   consumers: readonly string[],
+  { clockSkewMs = 0 }: WorkerProcessOptions = {},
 ): Promise<WorkerProcess> {
   const child = fork(program, [url, dispatch, ...consumers], {
-    execArgv: ["--conditions=@pup/source"],
+    execArgv: ["--conditions=@pup/source", `--import=${skewedClock}`],
+    env: { ...process.env, CLOCK_SKEW_MS: String(clockSkewMs) },
     stdio: "inherit",
   });
   const exited = once(child, "exit");
