@@ -231,7 +231,8 @@ describe("createNotifyDispatcher", () => {
       proxy.setHalfOpen(true);
 
       await lost;
-      expect(performance.now() - cutAtMs).toBeLessThan(2 * 300 + 150);
+      // Promised are two heartbeats; the rest is room for a busy machine. TCP alone would take a quarter of an hour.
+      expect(performance.now() - cutAtMs).toBeLessThan(2 * 300 + 1_500);
       expect(listening.dispatcher.health().healthy).toBe(false);
 
       const again = listening.recorded.next("dispatcher:connected");
