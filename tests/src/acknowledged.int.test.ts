@@ -5,6 +5,7 @@ import { type PostgresServer, startPostgres } from "@pup/testing/postgres";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openParts, type Parts, reached } from "./support/open-parts.ts";
 import { compareTrail, createTrail, trailConsumer } from "./support/trail.ts";
+import { stepsBack, watchCheckpoints } from "./support/watch-checkpoints.ts";
 
 const WRITERS = 4;
 const KILLS = 20;
@@ -23,24 +24,10 @@ afterEach(async () => {
   await server.close();
 });
 
-/** Notes every checkpoint that is set back, whoever does it. */
-async function watchCheckpoints(): Promise<void> {
-  await parts.sql.unsafe(`
-    create table steps_back (consumer text, was bigint, became bigint);
-    create function note_step_back() returns trigger language plpgsql as $$
-    begin
-      if new.last_position < old.last_position then
-        insert into steps_back values (new.consumer_name, old.last_position, new.last_position);
-      end if;
-      return new;
-    end $$;
-    create trigger watch before update on consumer_checkpoints for each row execute function note_step_back()`);
-}
-
 it("Every acknowledged append is in the log where it was said to be, and no checkpoint goes back, through kills and crashes", {
   timeout: 60_000,
 }, async () => {
-  await watchCheckpoints();
+  await watchCheckpoints(parts.sql);
   const victim = createPgStore({ connection: parts.url, applicationName: "victim" });
   const running = parts.start({ store: victim, consumers: ["one", "two", "three"].map((name) => trailConsumer(name)) });
   const acknowledged = new Map<string, { position: GlobalPosition; version: number }>();
@@ -99,7 +86,7 @@ it("Every acknowledged append is in the log where it was said to be, and no chec
     const report = await compareTrail(parts.sql, name);
     expect(report).toMatchObject({ delivered: report.committed, lost: 0, duplicates: 0, outOfOrder: 0 });
   }
-  expect(await parts.sql`select * from steps_back`).toEqual([]);
+  expect(await stepsBack(parts.sql)).toEqual([]);
   await running.worker.stop();
   await victim.close();
 });

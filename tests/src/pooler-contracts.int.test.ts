@@ -6,6 +6,7 @@ import {
   batchRunnerContract,
   checkpointStoreContract,
   coordinationContract,
+  deadLettersContract,
   eventLogContract,
   eventStoreContract,
   type HeldTransaction,
@@ -125,6 +126,10 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
 
   describe("batch runner", () => {
     batchRunnerContract(openWith("pup's own"));
+  });
+
+  describe("dead letters", () => {
+    deadLettersContract(openWith("pup's own"));
   });
 
   describe("coordination", () => {

@@ -84,11 +84,11 @@ export type {
 } from "./event-log.ts";
 export type { AppendOptions, AppendResult, EventStore, ExpectedVersion, Stream, StreamRange } from "./event-store.ts";
 export { type Logger, silentLogger } from "./logger.ts";
+export { createOutageLog, type OutageLog } from "./outage-log.ts";
 export { findUnserializable, type Unserializable } from "./serializable.ts";
 export { beginSettling, type OpenHole, observeAppenders, observeScan, type SettledState } from "./settled-position.ts";
 export { sleep } from "./sleep.ts";
 export { systemClock, systemRandomness } from "./system-clock.ts";
-export { createTroubleLog, type TroubleLog } from "./trouble-log.ts";
 export { checkInteger, checkName, type NumberBounds } from "./validate.ts";
 export { createWakeUp, type WakeUp, type WakeUpToken } from "./wake-up.ts";
 export type { WorkerEvents } from "./worker-events.ts";

@@ -2,7 +2,7 @@ import {
   type BackOffBounds,
   backOffMs,
   createEvents,
-  createTroubleLog,
+  createOutageLog,
   type Dispatcher,
   type DispatcherContext,
   type DispatcherEvents,
@@ -46,7 +46,7 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
   const listen = async (context: DispatcherContext, connected: () => void): Promise<void> => {
     const { clock, random, logger } = context;
     const { signal } = stopping;
-    const trouble = createTroubleLog(logger, clock);
+    const outages = createOutageLog(logger, clock);
     const heartbeat = createHeartbeat(`pup_heartbeat_${random.uuid()}`, clock);
     let proven = false;
     let attempt = 0;
@@ -67,7 +67,7 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
       signal.throwIfAborted();
       problem = null;
       events.emit("dispatcher:connected", { attempt });
-      trouble.works({ channel, attempt }, "listening");
+      outages.works({ channel, attempt }, "listening");
       attempt = 0;
       connected();
       // Notifications were missed while nobody listened.
@@ -96,7 +96,7 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
         const retryInMs = backOffMs(failures, backOff, random);
         problem = `It cannot listen: ${describeError(error)}`;
         events.emit("dispatcher:disconnected", { error, retryInMs });
-        trouble.failed({ channel, err: error, failures, retryInMs }, "not listening");
+        outages.failed({ channel, err: error, failures, retryInMs }, "not listening");
         await sleep(clock, retryInMs, signal);
       }
     }

@@ -2,7 +2,7 @@ import {
   backOffMs,
   checkInteger,
   createEvents,
-  createTroubleLog,
+  createOutageLog,
   type Dispatcher,
   type DispatcherContext,
   type DispatcherEvents,
@@ -56,7 +56,7 @@ export function createPollDispatcher(options: PollDispatcherOptions = {}): Dispa
   /** Asks until it is stopped. One question at a time: the next one begins when this one is answered, never before. */
   const poll = async (context: DispatcherContext, connected: () => void) => {
     const { clock, random, logger } = context;
-    const trouble = createTroubleLog(logger, clock);
+    const outages = createOutageLog(logger, clock);
     let seen: GlobalPosition | null = null;
     let failures = 0;
 
@@ -70,7 +70,7 @@ export function createPollDispatcher(options: PollDispatcherOptions = {}): Dispa
         if (seen === null) {
           problem = null;
           events.emit("dispatcher:connected", { attempt: failures + 1 });
-          if (failures > 0) trouble.works({ failures }, "the database answers again");
+          if (failures > 0) outages.works({ failures }, "the database answers again");
           connected();
         }
         failures = 0;
@@ -85,7 +85,7 @@ export function createPollDispatcher(options: PollDispatcherOptions = {}): Dispa
         waitMs = backOffMs(failures, { initialMs: intervalMs, maxMs: Math.max(intervalMs, MAX_BACK_OFF_MS) }, random);
         problem = `The database does not answer: ${error instanceof Error ? error.message : String(error)}`;
         events.emit("dispatcher:disconnected", { error, retryInMs: waitMs });
-        trouble.failed({ err: error, failures, retryInMs: waitMs }, "cannot ask for the latest position");
+        outages.failed({ err: error, failures, retryInMs: waitMs }, "cannot ask for the latest position");
       }
       silenceMs = null;
       await sleep(clock, Math.max(0, waitMs), stopping.signal);

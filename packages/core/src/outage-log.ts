@@ -2,10 +2,10 @@ import type { Clock } from "./clock.ts";
 import type { Logger } from "./logger.ts";
 
 /**
- * Tells people of trouble that goes on, without filling their log: however often something is tried, and however often it
+ * Tells people of an outage that goes on, without filling their log: however often something is tried, and however often it
  * comes and goes, one warning in 30 seconds at most. What is told less often stands in the log at level debug.
  */
-export interface TroubleLog {
+export interface OutageLog {
   /** It failed, perhaps for the hundredth time. */
   failed(facts: Readonly<Record<string, unknown>>, message: string): void;
   /** It works. At level info if the last that people were told is something else. */
@@ -19,12 +19,12 @@ const WARN_EVERY_MS = 30_000;
  *
  * @example
  * ```ts
- * const trouble = createTroubleLog(logger, clock);
- * trouble.failed({ err, retryInMs }, "cannot ask for the latest position");
- * trouble.works({}, "the database answers again");
+ * const outages = createOutageLog(logger, clock);
+ * outages.failed({ err, retryInMs }, "cannot ask for the latest position");
+ * outages.works({}, "the database answers again");
  * ```
  */
-export function createTroubleLog(logger: Logger, clock: Pick<Clock, "now">): TroubleLog {
+export function createOutageLog(logger: Logger, clock: Pick<Clock, "now">): OutageLog {
   let warnedAtMs = Number.NEGATIVE_INFINITY;
   let told: "failed" | "works" | null = null;
   /** Failures since the last warning. */
