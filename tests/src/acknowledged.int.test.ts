@@ -7,6 +7,7 @@ import { openParts, type Parts, reached } from "./support/open-parts.ts";
 import { compareTrail, createTrail, trailConsumer } from "./support/trail.ts";
 import { stepsBack, watchCheckpoints } from "./support/watch-checkpoints.ts";
 
+const names = ["one", "two", "three"];
 const WRITERS = 4;
 const KILLS = 20;
 const CRASHES = 1;
@@ -29,7 +30,13 @@ it("Every acknowledged append is in the log where it was said to be, and no chec
 }, async () => {
   await watchCheckpoints(parts.sql);
   const victim = createPgStore({ connection: parts.url, applicationName: "victim" });
-  const running = parts.start({ store: victim, consumers: ["one", "two", "three"].map((name) => trailConsumer(name)) });
+  const running = parts.start({
+    store: victim,
+    consumers: names.map((name) => trailConsumer(name, { batchSize: 10 })),
+  });
+  await Promise.all(
+    names.map((name) => running.recorded.first("consumer:acquired", ({ consumer }) => consumer === name)),
+  );
   const acknowledged = new Map<string, { position: GlobalPosition; version: number }>();
   let writing = true;
   let unknown = 0;
@@ -65,7 +72,7 @@ it("Every acknowledged append is in the log where it was said to be, and no chec
   for (let crashes = 0, kills = 0; crashes <= CRASHES; crashes++) {
     while (kills < (KILLS / (CRASHES + 1)) * (crashes + 1)) {
       kills += await kill();
-      await pause(Math.random() * 50);
+      await pause(Math.random() * 80);
     }
     if (crashes < CRASHES) await server.restart({ mode: "immediate" });
   }
@@ -81,8 +88,8 @@ it("Every acknowledged append is in the log where it was said to be, and no chec
   expect(missing).toEqual([]);
   for (const [id, place] of acknowledged) expect(log.get(id)).toEqual(place);
 
-  await reached(running, parts.store, ["one", "two", "three"], await parts.store.latestPosition());
-  for (const name of ["one", "two", "three"]) {
+  await reached(running, parts.store, names, await parts.store.latestPosition());
+  for (const name of names) {
     const report = await compareTrail(parts.sql, name);
     expect(report).toMatchObject({ delivered: report.committed, lost: 0, duplicates: 0, outOfOrder: 0 });
   }
