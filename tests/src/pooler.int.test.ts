@@ -157,7 +157,9 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
         {
           name: "stuck",
           batchTimeoutMs: 300,
-          maxConsecutiveFailures: 1,
+          // The next try must not begin while we look.
+          retryBackoffMs: 600_000,
+          maxRetryBackoffMs: 600_000,
           handleBatch: async (_, { tx }) => {
             // Else the server would notice by itself, from 14 on, that nobody waits for the answer any more.
             await tx.sql`
@@ -168,7 +170,7 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
       ],
     });
 
-    expect(await running.recorded.first("consumer:failed")).toMatchObject({ error: { code: "PUP_BATCH_TIMEOUT" } });
+    expect(await running.recorded.first("batch:failed")).toMatchObject({ error: { code: "PUP_BATCH_TIMEOUT" } });
     expect(
       await pooled.sql`
         SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid() AND state = 'active'`,
