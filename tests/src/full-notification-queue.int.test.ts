@@ -1,4 +1,5 @@
 import { createNotifyDispatcher } from "@pup/dispatch-notify";
+import { recordEvents } from "@pup/testing";
 import { findBinaries, type PostgresServer, startPostgres } from "@pup/testing/postgres";
 import postgres, { type Sql } from "postgres";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -74,6 +75,11 @@ describe.skipIf(!canBeSmall)(`A notification queue that a forgotten listener has
     await vi.waitFor(() => expect(first.worker.health().problems).toEqual([expect.stringContaining("NOTIFY queue")]), {
       timeout: 10_000,
     });
+    // To be connected is not enough: health must not turn green with every new attempt.
+    const told = recordEvents(first.dispatcher.events);
+    await told.next("dispatcher:disconnected");
+    await told.next("dispatcher:disconnected");
+    expect(told.of("dispatcher:connected")).toEqual([]);
 
     const second = start();
     await first.worker.stop();

@@ -14,10 +14,12 @@ export interface Heartbeat {
    */
   comesBack(session: ListenSession, sender: ListenSession, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   /**
-   * Sends one every `intervalMs`, until `signal` aborts. Declares the session lost, and ends, when one does not come back
-   * before the next is due.
+   * Sends one at once and then every `intervalMs`, until `signal` aborts. Declares the session lost, and ends, when one does not
+   * come back before the next is due.
+   *
+   * @param onFirst - told when the first one has come back
    */
-  keepUp(session: ListenSession, intervalMs: number, signal: AbortSignal): Promise<void>;
+  keepUp(session: ListenSession, intervalMs: number, signal: AbortSignal, onFirst: () => void): Promise<void>;
 }
 
 /** @param channel - a name of its own */
@@ -34,13 +36,14 @@ export function createHeartbeat(channel: string, clock: Clock): Heartbeat {
     channel,
     arrived: () => bell.ring(),
     comesBack,
-    async keepUp(session, intervalMs, signal) {
-      for (;;) {
-        await sleep(clock, intervalMs, signal);
-        if (signal.aborted) return;
+    async keepUp(session, intervalMs, signal, onFirst) {
+      for (let first = true; ; first = false) {
         const alive = await comesBack(session, session, intervalMs, signal);
         if (signal.aborted) return;
         if (!alive) return session.lose(new Error(`Expected a notification to come back within ${intervalMs} ms.`));
+        if (first) onFirst();
+        await sleep(clock, intervalMs, signal);
+        if (signal.aborted) return;
       }
     },
   };

@@ -61,10 +61,7 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
       else context.wake();
     };
 
-    const serve = async (session: ListenSession) => {
-      if (!proven) await proveDelivery(session, heartbeat, { server, clock, signal });
-      proven = true;
-      signal.throwIfAborted();
+    const tellConnected = () => {
       problem = null;
       events.emit("dispatcher:connected", { attempt });
       outages.works({ channel, attempt }, "listening");
@@ -72,7 +69,14 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
       connected();
       // Notifications were missed while nobody listened.
       context.wake();
-      await heartbeat.keepUp(session, notifyHeartbeatMs, AbortSignal.any([session.lost, signal]));
+    };
+
+    const serve = async (session: ListenSession) => {
+      if (!proven) await proveDelivery(session, heartbeat, { server, clock, signal });
+      proven = true;
+      signal.throwIfAborted();
+      // A session that listens need not hear anything: a server whose queue of notifications is full takes none.
+      await heartbeat.keepUp(session, notifyHeartbeatMs, AbortSignal.any([session.lost, signal]), tellConnected);
       session.lost.throwIfAborted();
     };
 
