@@ -34,6 +34,7 @@ import { createGate } from "./gate.ts";
 import { createNotifier } from "./notifier.ts";
 import { APPLICATION_PREFIX, type PgStoreOptions, resolvePgStoreOptions } from "./options.ts";
 import { createCheckSchema, schemaMissing } from "./schema/check-schema.ts";
+import { afterCommitOf } from "./session/after-commit.ts";
 import { createSessions } from "./session/create-sessions.ts";
 import type { RunTransaction } from "./session/transaction.ts";
 import type { PgTransaction } from "./session/transaction-facade.ts";
@@ -121,8 +122,12 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
   async function append(events: readonly NewEvent[], { tx, expectedVersion, wake = true }: AppendOptions<PgTx> = {}) {
     const input = toAppendInput(events);
     if (tx !== undefined) {
-      const channel = wake ? notify?.channel : undefined;
-      return appendEvents(executeIn(tx), { input, expectedVersion, inCallersTransaction: true, channel });
+      // Of a transaction of ours we see the commit. In one of the caller's the notification has to be part of it.
+      const afterCommit = afterCommitOf(tx);
+      const channel = wake && !afterCommit ? notify?.channel : undefined;
+      const result = await appendEvents(executeIn(tx), { input, expectedVersion, inCallersTransaction: true, channel });
+      if (wake && notifier && !result.duplicate) afterCommit?.add(notifier.wake);
+      return result;
     }
     const result = await pass(() => appendEvents(execute, { input, expectedVersion, inCallersTransaction: false }));
     if (wake && !result.duplicate) notifier?.wake();

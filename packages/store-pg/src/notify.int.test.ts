@@ -97,6 +97,24 @@ describe("A store that notifies", () => {
     await vi.waitFor(() => expect(listener.heard).toEqual(["events"]));
   });
 
+  it("tells of appends in a transaction of its own after the commit, outside of it: no lock of all commits is taken there", async () => {
+    const statements: string[] = [];
+    const debug = (_: number, text: string) => statements.push(text);
+    const store = schema.openStore({ notify: { channel }, connection: { url: schema.url, debug } });
+    const listener = await listen();
+
+    await store.transaction(async (tx) => {
+      await store.append([event], { tx });
+      await tx.savepoint((inner) => store.append([{ ...event, aggregateId: "order-2" }], { tx: inner }));
+      expect(await listener.fence()).toEqual([]);
+    });
+
+    await vi.waitFor(() => expect(listener.heard).toEqual(["events"]));
+    const isNotify = (text: string) => text.includes("pg_notify");
+    expect(statements.filter(isNotify)).toHaveLength(1);
+    expect(statements.findIndex(isNotify)).toBeGreaterThan(statements.lastIndexOf("commit"));
+  });
+
   it("tells of nothing that was rolled back, and of nothing when asked not to", async () => {
     const store = schema.openStore({ notify: { channel } });
     const listener = await listen();

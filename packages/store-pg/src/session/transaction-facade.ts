@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Sql, TransactionSql } from "postgres";
+import { type AfterCommit, registerAfterCommit } from "./after-commit.ts";
 import { createSql } from "./create-sql.ts";
 import { readSlices } from "./cursor.ts";
 import type { OpenCursor } from "./guarded-query.ts";
@@ -34,13 +35,14 @@ export interface FacadeOptions<Tables> {
   readonly maker: Sql;
   readonly channel: TransactionChannel;
   readonly createDb: CreateDb<Tables>;
+  readonly afterCommit: AfterCommit;
 }
 
 type SqlWork = (sql: TransactionSql) => unknown;
 
 /** Makes a transaction's handle. */
 export function createFacade<Tables>(options: FacadeOptions<Tables>, root: Scope): PgTransaction<Tables> {
-  const { maker, channel, createDb } = options;
+  const { maker, channel, createDb, afterCommit } = options;
   function facadeOf(scope: Scope): PgTransaction<Tables> {
     const dispatch = channel.dispatcher(scope);
     const openCursor: OpenCursor = (query, size) =>
@@ -61,14 +63,16 @@ export function createFacade<Tables>(options: FacadeOptions<Tables>, root: Scope
     }) as unknown as TransactionSql;
 
     let db: Kysely<Tables> | undefined;
-    return {
+    const tx: PgTransaction<Tables> = {
       sql,
       get db() {
         db ??= createDb(sql);
         return db;
       },
-      savepoint: (work) => savepoint(scope, "", async (tx) => work(tx)),
+      savepoint: (work) => savepoint(scope, "", async (inner) => work(inner)),
     };
+    registerAfterCommit(tx, afterCommit);
+    return tx;
   }
 
   function savepoint<T>(parent: Scope, label: string, work: (tx: PgTransaction<Tables>) => Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import type { AfterCommit } from "./after-commit.ts";
 import type { EndBackend } from "./end-backend.ts";
 import { watchForInterruption } from "./interruption.ts";
 import type { CreateDb } from "./kysely-dialect.ts";
@@ -93,7 +94,8 @@ async function run<Tables, T>(
   const scope = createScope();
   const workScope = partOf(scope);
   const channel = createChannel(maker, session);
-  const open = (part: Scope) => createFacade({ maker, channel, createDb }, part);
+  const afterCommit: AfterCommit = new Set();
+  const open = (part: Scope) => createFacade({ maker, channel, createDb, afterCommit }, part);
   let backendPid: number | undefined;
   let interruption: Error | undefined;
   let committing = false;
@@ -126,6 +128,7 @@ async function run<Tables, T>(
     settle(scope, interruption);
     committing = true;
     await commit(maker, session, scope);
+    for (const act of afterCommit) act();
     return value;
   } catch (error) {
     if (committing) throw error;
