@@ -16,6 +16,7 @@ import { createMembership, type Membership } from "./membership.ts";
 import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
 import { runConsumersOnce } from "./run-once.ts";
 import { createSettledTracker } from "./settled-tracker.ts";
+import { createTakeOverQueue } from "./take-over-queue.ts";
 import type { RunOnceOutcome, Worker, WorkerHealth } from "./worker.ts";
 
 const START_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
@@ -45,9 +46,10 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   const wakeUp = createWakeUp(clock);
   const tracker = createSettledTracker({ ...options, events, wakeUp, liveWorkers: () => membership?.liveWorkers ?? 1 });
   const saver = createCheckpointSaver({ store, clock, logger });
+  const queue = createTakeOverQueue({ ...options, workerId });
   const createLoop = (name: string, claim: "assigned" | "unowned"): ConsumerLoop => {
     const { consumer, settings } = options.consumers.get(name) as ResolvedConsumer<Tx>;
-    return createConsumerLoop({ ...options, consumer, settings, workerId, claim, tracker, saver, events });
+    return createConsumerLoop({ ...options, consumer, settings, workerId, claim, tracker, queue, saver, events });
   };
   const consumers = createConsumerSet(names, (name) => createLoop(name, "assigned"), logger);
   let membership: Membership | null = null;

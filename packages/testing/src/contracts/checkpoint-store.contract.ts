@@ -1,4 +1,4 @@
-import type { AcquireRequest, AcquireResult, CheckpointAdvance, ControlSession } from "@pup/core";
+import type { AcquireRequest, AcquireResult, CheckpointAdvance, Claim, ControlSession } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { openForEach } from "./open-for-each.ts";
 import { range } from "./sample-events.ts";
@@ -22,6 +22,7 @@ export function checkpointStoreContract<Tx>(open: () => Promise<StoreSetup<Tx>>)
       workerId: workerA,
       claim: "assigned",
       graceMs: LONG_MS,
+      batchTimeoutMs: LONG_MS,
       heartbeatTimeoutMs: LONG_MS,
       ...request,
     });
@@ -36,6 +37,21 @@ export function checkpointStoreContract<Tx>(open: () => Promise<StoreSetup<Tx>>)
     await session.register({ workerId: workerB, consumers: ["orders"] });
     await assignTo(session, { orders: workerA });
     return { session, epoch: epochOf(await acquire()) };
+  };
+
+  /** Worker A has begun a batch, in another process than the one that asks. */
+  const beginBatch = async (epoch: number): Promise<{ outcome: Promise<unknown>; finish(): void }> => {
+    const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const { signal } = new AbortController();
+    const outcome = setup()
+      .other.runBatch({ consumer: "orders", epoch, from: 0n, to: 9n, timeoutMs: LONG_MS, signal }, () => {
+        begun.resolve();
+        return finished;
+      })
+      .catch((error: unknown) => error);
+    await begun.promise;
+    return { outcome, finish };
   };
 
   describe("createCheckpoint and readCheckpoints", () => {
@@ -148,6 +164,7 @@ export function checkpointStoreContract<Tx>(open: () => Promise<StoreSetup<Tx>>)
             workerId: workerA,
             claim: "assigned",
             graceMs: LONG_MS,
+            batchTimeoutMs: LONG_MS,
             heartbeatTimeoutMs: LONG_MS,
           }),
         ),
@@ -212,24 +229,106 @@ export function checkpointStoreContract<Tx>(open: () => Promise<StoreSetup<Tx>>)
     it("does not wait for long while a batch of the owner's is running", async () => {
       const { session, epoch } = await ownedByA();
       await assignTo(session, { orders: workerB });
-      const finish = Promise.withResolvers<void>();
-      const begun = Promise.withResolvers<void>();
-      const batch = setup().other.runBatch(
-        { consumer: "orders", epoch, from: 0n, to: 9n, timeoutMs: LONG_MS, signal: new AbortController().signal },
-        () => {
-          begun.resolve();
-          return finish.promise;
-        },
-      );
-      await begun.promise;
+      const batch = await beginBatch(epoch);
 
       const waiting = acquire({ workerId: workerB, graceMs: 0 });
       await setup().elapse(400);
       expect(await waiting).toMatchObject({ outcome: "held" });
 
-      finish.resolve();
-      await batch;
+      batch.finish();
+      await batch.outcome;
       expect(await acquire({ workerId: workerB, graceMs: 0 })).toMatchObject({ outcome: "acquired", position: 9n });
+    });
+
+    it("ends the batch of an owner that was struck off as dead", async () => {
+      const { session, epoch } = await ownedByA();
+      const batch = await beginBatch(epoch);
+      await assignTo(session, { orders: workerB }, [workerA]);
+
+      const waiting = acquire({ workerId: workerB });
+      await setup().elapse(400);
+
+      expect(await waiting).toMatchObject({ outcome: "acquired", position: 0n });
+      expect(await batch.outcome).toBeInstanceOf(Error);
+    });
+
+    it("leaves a live owner's batch alone beyond the grace, for as long as a batch may take", async () => {
+      const { session, epoch } = await ownedByA();
+      const batch = await beginBatch(epoch);
+      await assignTo(session, { orders: workerB });
+      // Five seconds come on top of the longer of the two: both are over, but those are not.
+      await setup().elapse(100);
+
+      const waiting = acquire({ workerId: workerB, graceMs: 50, batchTimeoutMs: 50 });
+      await setup().elapse(400);
+
+      expect(await waiting).toMatchObject({ outcome: "held" });
+      batch.finish();
+      expect(await batch.outcome).toBeUndefined();
+    });
+  });
+
+  describe("acquirable", () => {
+    const acquirable = (consumers: readonly string[], request: Partial<Claim> = {}) =>
+      checkpoints().acquirable({
+        consumers,
+        workerId: workerB,
+        claim: "assigned",
+        graceMs: LONG_MS,
+        heartbeatTimeoutMs: LONG_MS,
+        ...request,
+      });
+
+    it("names what acquire would give, and leaves out what it would refuse", async () => {
+      const { session, epoch } = await ownedByA();
+      for (const consumer of ["free", "elsewhere", "unassigned"]) await checkpoints().createCheckpoint(consumer, 0n);
+      await assignTo(session, { orders: workerB, free: workerB, elsewhere: workerA });
+      const all = ["orders", "free", "elsewhere", "unassigned"];
+
+      expect(await acquirable(all)).toEqual(["free"]);
+      await checkpoints().release([{ consumer: "orders", epoch }]);
+      expect([...(await acquirable(all))].sort()).toEqual(["free", "orders"]);
+      for (const consumer of all) {
+        const { outcome } = await acquire({ consumer, workerId: workerB });
+        expect(outcome === "acquired").toBe(consumer === "free" || consumer === "orders");
+      }
+    });
+
+    it("names those without a checkpoint too: whoever asks for them learns that", async () => {
+      expect(await acquirable(["never-heard-of"])).toEqual(["never-heard-of"]);
+    });
+
+    it("goes by the grace, by death and by who claims, as acquire does", async () => {
+      const { session } = await ownedByA();
+      await setup().elapse(60);
+      await assignTo(session, { orders: workerB });
+      expect(await acquirable(["orders"], { graceMs: 50 })).toEqual([]);
+      expect(await acquirable(["orders"], { claim: "unowned" })).toEqual([]);
+      expect(await acquirable(["orders"], { heartbeatTimeoutMs: 50 })).toEqual(["orders"]);
+
+      await setup().elapse(60);
+      expect(await acquirable(["orders"], { graceMs: 50 })).toEqual(["orders"]);
+    });
+
+    it("takes nothing, and does not wait for a batch that is running", async () => {
+      const { session, epoch } = await ownedByA();
+      const batch = await beginBatch(epoch);
+      await assignTo(session, { orders: workerB }, [workerA]);
+
+      expect(await acquirable(["orders"])).toEqual(["orders"]);
+      expect(await read()).toMatchObject({ epoch, ownerId: workerA });
+      batch.finish();
+      await batch.outcome;
+    });
+
+    it("has nothing to say of an empty list", async () => {
+      expect(await acquirable([])).toEqual([]);
+    });
+
+    it("takes many at once", async () => {
+      const consumers = range(1, 1_000).map((index) => `consumer-${index}`);
+
+      expect(await acquirable(consumers)).toHaveLength(1_000);
     });
   });
 

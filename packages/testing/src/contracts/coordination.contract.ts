@@ -332,6 +332,7 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
         workerId: workerA,
         claim: "assigned",
         graceMs: 80,
+        batchTimeoutMs: 80,
         heartbeatTimeoutMs: LONG_MS,
       };
       await assignTo(session, { orders: workerA });
