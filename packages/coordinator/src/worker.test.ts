@@ -167,7 +167,7 @@ describe("One worker", () => {
     const checkpoints = await fleet.store.readCheckpoints(sixConsumers);
     expect(checkpoints.map(({ ownerId }) => ownerId)).toEqual(sixConsumers.map(() => null));
     const session = await fleet.store.openControlSession();
-    expect(await session.survey()).toEqual({ workers: [], assignments: new Map() });
+    expect(await session.survey()).toEqual({ workers: [], statuses: [], assignments: new Map() });
     expect(worker.worker.health()).toMatchObject({ state: "stopped", healthy: false });
   });
 });
