@@ -123,6 +123,7 @@ export function createLine(options: LineOptions): Line {
   /** Stands for election and leads, until the signal aborts. */
   async function lead(signal: AbortSignal): Promise<void> {
     let nextTick = Number.NEGATIVE_INFINITY;
+    let nextLook = Number.NEGATIVE_INFINITY;
     let told = false;
     while (!signal.aborted && !standing.resigned) {
       const token = news.forLeader.token();
@@ -130,12 +131,15 @@ export function createLine(options: LineOptions): Line {
         nextTick = clock.now() + spread(electionIntervalMs);
         await tick();
       }
-      if (duty.leads && !signal.aborted) await ask("leading", () => duty.look({ news: told }));
-      const untilTick = () => Math.max(1, nextTick - clock.now());
-      const waitMs = duty.leads ? Math.min(untilTick(), options.livenessIntervalMs) : untilTick();
-      told = await news.forLeader.wait(token, waitMs, signal);
+      if (!duty.leads) nextLook = Number.NEGATIVE_INFINITY;
+      else if (!signal.aborted && (told || clock.now() >= nextLook)) {
+        nextLook = clock.now() + options.livenessIntervalMs;
+        await ask("leading", () => duty.look({ news: told }));
+      }
+      const until = (at: number) => Math.max(1, at - clock.now());
+      told = await news.forLeader.wait(token, until(duty.leads ? Math.min(nextTick, nextLook) : nextTick), signal);
       // News of workers matter to the leader alone; a follower goes on waiting for its turn.
-      if (told && !duty.leads) await sleep(clock, untilTick(), signal);
+      if (told && !duty.leads) await sleep(clock, until(nextTick), signal);
     }
     if (standing.resigned && duty.leads && !signal.aborted) await ask("resigning", () => duty.resign());
   }
