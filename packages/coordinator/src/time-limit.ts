@@ -1,9 +1,14 @@
-import { type Clock, PupError } from "@pup/core";
+import { type Clock, isPupError, PupError } from "@pup/core";
 
 /** The database did not answer in time. */
 class NoAnswerError extends PupError {
   override readonly name = "NoAnswerError";
   readonly code = "PUP_NO_ANSWER";
+}
+
+/** True when it was {@link withTimeLimit} that gave up: a database that is slow today, not one that refuses. */
+export function isNoAnswer(error: unknown): boolean {
+  return isPupError(error) && error.code === "PUP_NO_ANSWER";
 }
 
 /** A timer that fires later than this, in milliseconds, tells that the process stood still: blocked, or stopped by a signal. */

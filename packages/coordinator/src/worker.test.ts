@@ -834,6 +834,21 @@ describe("Starting and stopping", () => {
     await fleet.stop(member);
   });
 
+  it("tries again when the database takes too long to answer", async () => {
+    const fleet = createFleet();
+    let slow = true;
+    const member = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (slow && operation === "register") await sleep(fleet.clock, 20_000);
+    });
+    await fleet.clock.advance(60_000);
+    expect(member.recorded.of("worker:started")).toEqual([]);
+    slow = false;
+    await fleet.clock.advance(30_000);
+
+    expect(member.recorded.of("worker:started")).toHaveLength(1);
+    await fleet.stop(member);
+  });
+
   it("says what kept it from starting when it is stopped before", async () => {
     const fleet = createFleet();
     fleet.store.setReachable(false);

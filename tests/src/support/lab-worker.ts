@@ -19,6 +19,8 @@ export interface LabWorkerConfig {
   readonly work?: "statement" | "result";
   /** Connections of its pool. @defaultValue that of the store */
   readonly max?: number;
+  /** How its store elects leaders. @defaultValue that of the store */
+  readonly election?: "advisory" | "lease";
   /** Times of the worker. @defaultValue those of production */
   readonly options?: {
     readonly [Name in keyof WorkerOptions]?: Extract<WorkerOptions[Name], number | boolean | undefined>;
@@ -38,6 +40,8 @@ export interface LabWorkerReport {
 /** A worker in a process of its own, which can be disturbed as a whole. */
 export interface LabWorker {
   readonly workerId: string;
+  /** What the server's views call its sessions. */
+  readonly applicationName: string;
   readonly recorded: EventRecording<WorkerEvents>;
   /** Whether it leads, as far as it has told. */
   readonly leads: boolean;
@@ -73,6 +77,7 @@ export async function startLabWorker(config: LabWorkerConfig): Promise<LabWorker
 
   return {
     workerId,
+    applicationName: `pup lab ${child.pid}`,
     recorded,
     get leads() {
       return recorded.of("leader:acquired").length > recorded.of("leader:lost").length;
