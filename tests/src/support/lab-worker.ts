@@ -68,6 +68,13 @@ export async function startLabWorker(config: LabWorkerConfig): Promise<LabWorker
   const exited = once(child, "exit");
   const events = createEvents<WorkerEvents>();
   const recorded = recordEvents<WorkerEvents>(events);
+  let leads = false;
+  events.on("leader:acquired", () => {
+    leads = true;
+  });
+  events.on("leader:lost", () => {
+    leads = false;
+  });
   child.on("message", ({ event }: { event?: { name: keyof WorkerEvents; payload: never } }) => {
     if (event) events.emit(event.name, event.payload);
   });
@@ -80,7 +87,7 @@ export async function startLabWorker(config: LabWorkerConfig): Promise<LabWorker
     applicationName: `pup lab ${child.pid}`,
     recorded,
     get leads() {
-      return recorded.of("leader:acquired").length > recorded.of("leader:lost").length;
+      return leads;
     },
     report: () => ask(child, { kind: "report" }),
     async block(durationMs) {
