@@ -20,7 +20,7 @@ export async function measureBlocked(): Promise<BlockedReport> {
   await using server = await startPostgres();
   const measure = async (role: BlockReport["role"]) => {
     await using parts = await openParts(server.url);
-    return blockWorker(parts, { role, blocksMs: [KEEPS_MS, LOSES_MS] });
+    return await blockWorker(parts, { role, blocksMs: [KEEPS_MS, LOSES_MS] });
   };
   const reports = await Promise.all([measure("leader"), measure("follower")]);
   const blocks = reports.flat().map((report) => ({ ...report, ok: isAsPromised(report) }));

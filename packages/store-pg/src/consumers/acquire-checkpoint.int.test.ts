@@ -141,6 +141,24 @@ describe("A take-over from an owner that keeps its checkpoint locked", () => {
   });
 });
 
+describe("A worker that waits for many consumers", () => {
+  it("asks for a hundred of them in one statement, which locks nothing", async () => {
+    const log = createStatementLog();
+    const counted = schema.openStore({ connection: { url: schema.url, ...log.options } });
+    await store.acquire(request({ workerId: workerA }));
+    await assign(workerB);
+    const names = Array.from({ length: 100 }, (_, index) => (index === 0 ? "orders" : `consumer-${index}`));
+    const { consumer: _, batchTimeoutMs: __, ...claim } = request();
+
+    const sent = await log.during(async () => {
+      expect(await counted.acquirable({ ...claim, consumers: names })).toEqual(names.slice(1));
+    });
+
+    expect(sent).toHaveLength(1);
+    expect(sent[0]).not.toMatch(/\bFOR\b/);
+  });
+});
+
 describe("The times that a take-over goes by", () => {
   it("are the database's: heartbeats and assignments count by one clock", async () => {
     const acquired = await store.acquire(request({ workerId: workerA }));
