@@ -311,7 +311,11 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       await assignTo(session, { orders: workerA, invoices: workerB });
 
       expect(await sync(session, workerA)).toMatchObject({ assigned: ["orders"], liveWorkers: 2, deadLettersDue: [] });
-      expect(await sync(session, workerB)).toMatchObject({ assigned: ["invoices"], liveWorkers: 2, deadLettersDue: [] });
+      expect(await sync(session, workerB)).toMatchObject({
+        assigned: ["invoices"],
+        liveWorkers: 2,
+        deadLettersDue: [],
+      });
       expect(await session.survey()).toMatchObject({
         workers: expect.arrayContaining([
           { workerId: workerA, consumers: expect.arrayContaining(["orders", "invoices"]) },
