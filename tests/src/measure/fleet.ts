@@ -23,6 +23,8 @@ export interface FleetReport {
   readonly measure: "fleet";
   readonly workers: number;
   readonly consumers: number;
+  /** From the start of the first worker to the readiness of the last, in milliseconds. Says something of the machine. */
+  readonly startedInMs: number;
   /** From the readiness of the last worker until every consumer had an owner, in milliseconds. */
   readonly allOwnedAfterMs: number;
   /** Most consumers of one worker beyond the least of another. */
@@ -64,9 +66,11 @@ export async function measureFleet(options: FleetMeasureOptions = {}): Promise<F
       }
     };
     let starting = 0;
+    const beganAt = performance.now();
     await Promise.all(Array.from({ length: START_AT_ONCE }, start));
 
     const startedAt = performance.now();
+    const startedInMs = Math.round(startedAt - beganAt);
     const shares = await untilAllOwned(sql, count, consumerCount);
     const allOwnedAfterMs = Math.round(performance.now() - startedAt);
     const sessionsPerWorker = await mostSessions(sql);
@@ -86,6 +90,7 @@ export async function measureFleet(options: FleetMeasureOptions = {}): Promise<F
       measure: "fleet",
       workers: count,
       consumers: consumerCount,
+      startedInMs,
       allOwnedAfterMs,
       unevenness,
       sessionsPerWorker,
