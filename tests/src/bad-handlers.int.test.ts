@@ -1,5 +1,6 @@
 import { defineConsumer, type TransactionalContext } from "@pup/core";
 import type { PgTransaction } from "@pup/store-pg";
+import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { openParts, type Parts, reached } from "./support/open-parts.ts";
 import { compareTrail, createTrail, leaveTrail, trailConsumer } from "./support/trail.ts";
@@ -61,27 +62,34 @@ describe("A handler", () => {
     expect(effects).toEqual([]);
   });
 
-  it("that never settles is ended at batchTimeoutMs and can touch nothing afterwards", async () => {
+  it("that never settles is ended at batchTimeoutMs, leaves no transaction open, and can touch nothing afterwards", async () => {
     const late: Promise<string>[] = [];
+    const outcome = (write: PromiseLike<unknown>) =>
+      Promise.resolve(write).then(
+        () => "written",
+        (error: { code: string }) => error.code,
+      );
     const { failed, effects } = await runBad(
       async ({ tx, signal }) => {
         await tx.sql`insert into effects values (1)`;
-        late.push(
-          new Promise((resolve) => signal.addEventListener("abort", resolve))
-            .then(() => tx.sql`insert into effects values (2)`)
-            .then(
-              () => "written",
-              (error: { code: string }) => error.code,
-            ),
-        );
+        signal.addEventListener("abort", () => {
+          late.push(
+            outcome(tx.sql`insert into effects values (2)`),
+            outcome(tx.savepoint((inner) => inner.sql`insert into effects values (3)`)),
+            outcome(sql`insert into effects values (4)`.execute(tx.db)),
+          );
+        });
         await new Promise(() => undefined);
       },
       { batchTimeoutMs: 300, maxConsecutiveFailures: 2 },
     );
 
     expect(failed.error).toMatchObject({ code: "PUP_BATCH_TIMEOUT" });
-    expect(await Promise.all(late)).toEqual(["PUP_TRANSACTION_OVER", "PUP_TRANSACTION_OVER"]);
+    expect(await Promise.all(late)).toEqual(Array(6).fill("PUP_TRANSACTION_OVER"));
     expect(effects).toEqual([]);
+    const open = await parts.sql`
+      select from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`;
+    expect(open).toHaveLength(0);
   });
 
   it("that is stuck in a statement is ended with its backend at batchTimeoutMs", async () => {

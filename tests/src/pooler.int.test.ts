@@ -189,7 +189,13 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
         assignments: new Map([["orders", workerId]]),
         dead,
       });
-    const claim = { consumer: "orders", claim: "assigned", graceMs: 30_000, heartbeatTimeoutMs: 30_000 } as const;
+    const claim = {
+      consumer: "orders",
+      claim: "assigned",
+      graceMs: 30_000,
+      batchTimeoutMs: 30_000,
+      heartbeatTimeoutMs: 30_000,
+    } as const;
     await deal(owner);
     await frozen.acquire({ ...claim, workerId: owner });
     const begun = Promise.withResolvers<void>();

@@ -17,7 +17,14 @@ async function open() {
   });
   const acquire = async (consumer: string) => {
     await store.createCheckpoint(consumer, 0n);
-    const request = { consumer, workerId: "w-1", claim: "unowned", graceMs: 1, heartbeatTimeoutMs: 1 } as const;
+    const request = {
+      consumer,
+      workerId: "w-1",
+      claim: "unowned",
+      graceMs: 1,
+      batchTimeoutMs: 1,
+      heartbeatTimeoutMs: 1,
+    } as const;
     const answer = await store.acquire(request);
     if (answer.outcome !== "acquired") throw new Error(answer.outcome);
     return answer.epoch;

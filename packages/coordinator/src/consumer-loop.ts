@@ -19,6 +19,7 @@ import type { ResolvedSettings } from "./options.ts";
 import { createSetbacks, isFatal } from "./setbacks.ts";
 import type { SettledTracker } from "./settled-tracker.ts";
 import { createTakeOver, type Ownership } from "./take-over.ts";
+import type { TakeOverQueue } from "./take-over-queue.ts";
 import { boundBatch, type FailedBatch, type Trouble } from "./trouble.ts";
 
 /** What runs one consumer. */
@@ -30,6 +31,7 @@ export interface ConsumerLoopOptions<Tx> {
   readonly claim: "assigned" | "unowned";
   readonly store: WorkerStore<Tx>;
   readonly tracker: SettledTracker;
+  readonly queue: TakeOverQueue;
   readonly saver: CheckpointSaver;
   readonly heartbeatTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
@@ -97,6 +99,7 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
   const takeOver = createTakeOver({
     ...options,
     consumer: consumer as Consumer<never>,
+    batchTimeoutMs: settings.batchTimeoutMs,
     logger,
     onTrouble: () => setbacks.noteFailing(),
   });

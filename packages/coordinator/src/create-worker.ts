@@ -16,6 +16,9 @@ import { createMembership, type Membership } from "./membership.ts";
 import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
 import { runConsumersOnce } from "./run-once.ts";
 import { createSettledTracker } from "./settled-tracker.ts";
+import { createStopLimit, LAST_WORDS_MS } from "./stop-limit.ts";
+import { createTakeOverQueue } from "./take-over-queue.ts";
+import { isNoAnswer } from "./time-limit.ts";
 import type { RunOnceOutcome, Worker, WorkerHealth } from "./worker.ts";
 
 const START_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
@@ -35,7 +38,7 @@ const START_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
  */
 export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   const options = resolveWorkerOptions(given);
-  const { store, dispatcher, clock, random, logger, shutdownTimeoutMs } = options;
+  const { store, dispatcher, clock, random, logger } = options;
   const workerId = random.uuid();
   const names = [...options.consumers.keys()];
   const events = createEvents<WorkerEvents>({
@@ -45,9 +48,10 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   const wakeUp = createWakeUp(clock);
   const tracker = createSettledTracker({ ...options, events, wakeUp, liveWorkers: () => membership?.liveWorkers ?? 1 });
   const saver = createCheckpointSaver({ store, clock, logger });
+  const queue = createTakeOverQueue({ ...options, workerId });
   const createLoop = (name: string, claim: "assigned" | "unowned"): ConsumerLoop => {
     const { consumer, settings } = options.consumers.get(name) as ResolvedConsumer<Tx>;
-    return createConsumerLoop({ ...options, consumer, settings, workerId, claim, tracker, saver, events });
+    return createConsumerLoop({ ...options, consumer, settings, workerId, claim, tracker, queue, saver, events });
   };
   const consumers = createConsumerSet(names, (name) => createLoop(name, "assigned"), logger);
   let membership: Membership | null = null;
@@ -62,6 +66,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   let runningOnce: Promise<readonly RunOnceOutcome[]> | null = null;
   let startingSince: number | null = null;
   const stopping = new AbortController();
+  const limit = createStopLimit(options);
 
   async function run(): Promise<void> {
     state = "starting";
@@ -70,7 +75,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     const ending = new AbortController();
     const background: Promise<void>[] = [];
     try {
-      if (!(await connect(member))) return;
+      if (!(await untilTooLate(connect(member)))) return;
       background.push(tracker.run(ending.signal), member.run(ending.signal));
       const stopped = aborted(stopping.signal);
       // A dispatcher that cannot connect tries for ever: it ends by its own `stop`, which comes after the consumers have drained.
@@ -82,17 +87,35 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
       await stopped;
     } finally {
       state = "stopping";
+      limit.begin();
       member.resign();
-      await drain();
-      await stopDispatcher();
+      await limit.drained(consumers.drain(limit.abandon));
+      await limit.ended("the dispatcher", dispatcher.stop());
       ending.abort();
       wakeUp.ring();
-      await Promise.all(background);
-      await member.leave();
+      await limit.ended("what went on beside the consumers", Promise.all(background));
+      await limit.ended("signing off", member.leave());
+      limit.dispose();
       state = "stopped";
       events.emit("worker:stopped", { workerId });
       logger.info({ workerId }, "worker stopped");
     }
+  }
+
+  /** What is asked when the worker is told to stop gets a moment to be answered, and is then left alone. */
+  async function untilTooLate(connecting: Promise<boolean>): Promise<boolean> {
+    connecting.catch(() => undefined);
+    const tooLate = new AbortController();
+    try {
+      return await Promise.race([connecting, aborted(stopping.signal).then(() => giveUp(tooLate.signal))]);
+    } finally {
+      tooLate.abort();
+    }
+  }
+
+  async function giveUp(answered: AbortSignal): Promise<never> {
+    await sleep(clock, LAST_WORDS_MS, answered);
+    throw new StartAbortedError("The database had not answered when the worker was told to stop.");
   }
 
   /** Checks the tables and joins the others; tries again while the database is away. False when told to stop before. */
@@ -104,7 +127,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
         await store.checkSchema();
         if (await member.join(stopping.signal)) return true;
       } catch (error) {
-        if (!store.isTransient(error)) throw error;
+        if (!store.isTransient(error) && !isNoAnswer(error)) throw error;
         cause = error;
         failures += 1;
         const retryInMs = backOffMs(failures, START_BACK_OFF, random);
@@ -130,15 +153,6 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     });
   }
 
-  /** Whatever becomes of the dispatcher, the worker has more to close. */
-  async function stopDispatcher(): Promise<void> {
-    try {
-      await dispatcher.stop();
-    } catch (error) {
-      logger.warn({ workerId, err: error }, "the dispatcher did not stop in good order");
-    }
-  }
-
   async function runOnce(signal: AbortSignal | undefined): Promise<readonly RunOnceOutcome[]> {
     state = "running";
     const member = takePart([]);
@@ -151,23 +165,11 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
         tracker,
         membership: member,
         signal: AbortSignal.any([stopping.signal, ...(signal ? [signal] : [])]),
-        shutdownTimeoutMs,
-        clock,
+        limit,
       });
     } finally {
       state = "stopped";
     }
-  }
-
-  async function drain(): Promise<void> {
-    const abandon = new AbortController();
-    const cancel = clock.after(shutdownTimeoutMs, () => {
-      abandon.abort(
-        new InvalidStateError(`The batch did not finish within \`shutdownTimeoutMs\` (${shutdownTimeoutMs}).`),
-      );
-    });
-    await consumers.drain(abandon.signal);
-    cancel();
   }
 
   return {
@@ -187,7 +189,13 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     async stop() {
       stopping.abort();
       if (state === "new") state = "stopped";
-      await (running ?? runningOnce)?.catch(() => undefined); // Its caller has been told.
+      await running?.catch(() => undefined); // Its caller has been told.
+      if (!runningOnce) return;
+      await limit.ended(
+        "the single run",
+        runningOnce.catch(() => undefined),
+      );
+      limit.dispose();
     },
 
     runOnce({ signal } = {}) {
@@ -202,6 +210,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
         consumers: consumerHealth,
         dispatcher: state === "running" ? dispatcher.health() : null,
         startingForMs: sinceMs(clock, state === "starting" ? startingSince : null),
+        leaderMissingForMs: sinceMs(clock, membership?.leaderMissingSince ?? null),
         disconnectedForMs: sinceMs(clock, membership?.disconnectedSince ?? null),
         logFailingForMs: sinceMs(clock, tracker.failingSince),
         unhealthyAfterMs: options.unhealthyAfterMs,

@@ -10,6 +10,8 @@ export interface HealthFacts {
   readonly startingForMs: number;
   /** How long there has been no line to the other workers, in milliseconds. */
   readonly disconnectedForMs: number;
+  /** How long no leader has been alive that could be replaced, in milliseconds. */
+  readonly leaderMissingForMs: number;
   /** How long the log could not be followed, in milliseconds. */
   readonly logFailingForMs: number;
   readonly unhealthyAfterMs: number;
@@ -31,6 +33,9 @@ export function findProblems(facts: HealthFacts): readonly string[] {
     );
   }
   if (facts.disconnectedForMs > facts.unhealthyAfterMs) problems.push("There is no line to the other workers.");
+  if (facts.leaderMissingForMs > facts.unhealthyAfterMs) {
+    problems.push("No leader is alive, and no worker can become leader: a session that is gone still holds its lock.");
+  }
   if (facts.logFailingForMs > facts.unhealthyAfterMs) problems.push("The log cannot be followed.");
   return problems;
 }

@@ -5,10 +5,11 @@ import {
   type EventSink,
   type Leadership,
   type Logger,
+  type Survey,
   type WorkerEvents,
   type WorkerStatus,
 } from "@pup/core";
-import { createFailureDetector } from "./failure-detector.ts";
+import { createFailureDetector, type DeadWorker } from "./failure-detector.ts";
 
 /** What the leader's part of a worker needs. */
 export interface LeadershipOptions {
@@ -28,6 +29,8 @@ export interface LeadershipDuty {
   readonly leads: boolean;
   /** Tries to become leader, or proves that it still is. */
   tick(): Promise<void>;
+  /** Takes in who is there, as a follower: who has never seen a worker hold its lock cannot miss it as leader. */
+  observe(workers: readonly WorkerStatus[]): void;
   /**
    * Looks who is there. As leader: strikes off the dead and deals the consumers out anew where needed, with `news` of a worker
    * also when the same ones are there: what they have can be another.
@@ -63,8 +66,11 @@ export function createLeadershipDuty(options: LeadershipOptions): LeadershipDuty
     }
   }
 
-  async function deal(held: Leadership, dead: ReadonlyMap<string, "heartbeat" | "liveness">): Promise<void> {
-    const survey = await session.survey();
+  async function deal(
+    held: Leadership,
+    survey: Survey,
+    dead: ReadonlyMap<string, DeadWorker["reason"]>,
+  ): Promise<void> {
     const alive = survey.workers.filter((worker) => !dead.has(worker.workerId));
     const assignments = assignConsumers(alive, sticky ? survey.assignments : undefined);
     if (dead.size === 0 && sameDeal(assignments, survey.assignments)) return;
@@ -86,14 +92,17 @@ export function createLeadershipDuty(options: LeadershipOptions): LeadershipDuty
     async tick() {
       set(await session.election.tick());
     },
+    observe: (workers) => void detector.observe(workers),
     async look({ news } = { news: false }) {
-      const workers = await session.observeWorkers();
+      const due = news || dealt === null || clock.now() - dealt.at >= rebalanceIntervalMs;
+      // Who deals sees in the same snapshot who is there.
+      const survey = leadership && due ? await session.survey() : null;
+      const workers = survey?.statuses ?? (await session.observeWorkers());
       const dead = new Map(detector.observe(workers).map((worker) => [worker.workerId, worker.reason]));
       if (!leadership) return;
       const present = fingerprint(workers);
-      const due = news || dealt === null || clock.now() - dealt.at >= rebalanceIntervalMs || dealt.workers !== present;
-      if (!due && dead.size === 0) return;
-      await deal(leadership, dead);
+      if (survey === null && dealt?.workers === present && dead.size === 0) return;
+      await deal(leadership, survey ?? (await session.survey()), dead);
       dealt = { workers: present, at: clock.now() };
     },
     stepDown() {

@@ -1,42 +1,24 @@
 import {
   backOffMs,
-  type Clock,
   type ControlSession,
   type ControlSignal,
   type Coordination,
   createWakeUp,
   type ElectionDriver,
-  type EventSink,
   InvalidOptionError,
   type LeaderElection,
-  type Logger,
   type Randomness,
   sleep,
-  type WorkerEvents,
-  type WorkerView,
 } from "@pup/core";
-import { createLeadershipDuty, type LeadershipDuty } from "./leadership.ts";
+import { createLeaderWatch } from "./leader-watch.ts";
+import { createLine, type Line, type LineOptions, type Standing } from "./line.ts";
 import { withTimeLimit } from "./time-limit.ts";
 
 /** What a worker's membership in the fleet needs. */
-export interface MembershipOptions {
-  readonly workerId: string;
-  /** Names of the consumers that the leader may give to this worker; none for a single run beside the fleet. */
-  readonly consumers: readonly string[];
+export interface MembershipOptions extends Omit<LineOptions, "session" | "standing" | "news" | "watch" | "ask"> {
   readonly store: Coordination;
-  readonly heartbeatIntervalMs: number;
-  readonly heartbeatTimeoutMs: number;
-  readonly rebalanceIntervalMs: number;
-  readonly electionIntervalMs: number;
-  readonly livenessIntervalMs: number;
-  readonly assignmentPollMs: number;
-  readonly sticky: boolean;
-  readonly clock: Clock;
+  readonly unhealthyAfterMs: number;
   readonly random: Randomness;
-  readonly logger: Logger;
-  readonly events: EventSink<WorkerEvents>;
-  /** Told whenever the worker has learned what it is to run. */
-  readonly onAssigned: (consumers: readonly string[], deadLettersDue: readonly string[]) => void;
 }
 
 /** A worker's place among the others: registered, heard of, perhaps leading. */
@@ -46,6 +28,8 @@ export interface Membership {
   readonly liveWorkers: number;
   /** Since when there is no line to the others, by the clock; null while there is one. */
   readonly disconnectedSince: number | null;
+  /** Since when there has been no leader, nor could this worker become it, by the clock; null while it is not so. */
+  readonly leaderMissingSince: number | null;
   /**
    * Connects for the first time. Rejects with what went wrong; trying again is the caller's part.
    *
@@ -62,11 +46,6 @@ export interface Membership {
   leave(): Promise<void>;
 }
 
-interface Line {
-  readonly session: ControlSession;
-  readonly duty: LeadershipDuty;
-}
-
 const RECONNECT_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
 
 /** A line that lived shorter than this, in milliseconds, counts as a failed attempt: some connect and break at once. */
@@ -75,38 +54,31 @@ const STABLE_AFTER_MS = 10_000;
 /** A leader renews its lease with every tick, and may miss some: a slow answer must not cost the leadership. */
 const TICKS_PER_LEASE = 3;
 
-/** Creates the membership of one worker. */
+/** Creates the membership of one worker: keeps a line to the others up, whatever becomes of single ones. */
 export function createMembership(options: MembershipOptions): Membership {
-  const { workerId, consumers, store, heartbeatIntervalMs, heartbeatTimeoutMs, clock, random, logger, events } =
-    options;
+  const { workerId, consumers, store, heartbeatTimeoutMs, clock, random, logger, events } = options;
   // A call that hangs must not cost the ownership that heartbeats keep.
   const answerLimitMs = Math.max(1, Math.min(5_000, Math.floor(heartbeatTimeoutMs / 3)));
-  const newsForMember = createWakeUp(clock);
-  const newsForLeader = createWakeUp(clock);
+  const ask: LineOptions["ask"] = (what, work) => withTimeLimit(clock, answerLimitMs, what, work);
+  const news = { forMember: createWakeUp(clock), forLeader: createWakeUp(clock) };
+  const watch = createLeaderWatch(options);
+  const standing: Standing = { resigned: consumers.length === 0, offered: consumers, joined: false, liveWorkers: 1 };
   let line: Line | null = null;
-  let resigned = consumers.length === 0;
-  /** What the others believe that this worker has. */
-  let offered = consumers;
-  let joined = false;
-  let liveWorkers = 1;
   let disconnectedSince: number | null = null;
   let driver: ElectionDriver | null = null;
-
-  const ask = <T>(what: string, work: () => Promise<T>) => withTimeLimit(clock, answerLimitMs, what, work);
 
   async function connect(signal: AbortSignal): Promise<Line> {
     const session = await open(signal);
     try {
       noteElection(session.election);
-      const known = joined && (await ask("the heartbeat", () => sync(session, true))) !== null;
-      if (!known) await register(session);
-      else await holdLivenessLock(session);
+      const opened = createLine({ ...options, session, standing, news, watch, ask });
+      await opened.greet();
+      disconnectedSince = null;
+      return opened;
     } catch (error) {
       await close(session);
       throw error;
     }
-    disconnectedSince = null;
-    return { session, duty: createLeadershipDuty({ ...options, session }) };
   }
 
   async function open(signal: AbortSignal): Promise<ControlSession> {
@@ -136,121 +108,32 @@ export function createMembership(options: MembershipOptions): Membership {
     logger.info({ workerId, driver }, driver === "lease" ? "leaders hold a lease" : "leaders hold a session's lock");
   }
 
-  function sync(session: ControlSession, beat: boolean): Promise<WorkerView | null> {
-    return session.sync({ workerId, beat, heartbeatTimeoutMs });
-  }
-
-  async function register(session: ControlSession): Promise<void> {
-    offered = resigned ? [] : consumers;
-    await ask("registering", () => session.register({ workerId, consumers: offered }));
-    await holdLivenessLock(session);
-    if (joined) {
-      events.emit("worker:rejoined", { workerId });
-      logger.warn({ workerId }, "had been struck off as dead; registered again");
-    }
-    joined = true;
-  }
-
-  /** Stays registered: what still runs here keeps its owner alive. */
-  async function withdraw(session: ControlSession): Promise<void> {
-    await ask("withdrawing", () => session.register({ workerId, consumers: [] }));
-    offered = [];
-  }
-
-  async function holdLivenessLock(session: ControlSession): Promise<void> {
-    const held = await ask("taking the liveness lock", () => session.holdLivenessLock(workerId));
-    if (!held) logger.debug({ workerId }, "sessions hold no locks here: heartbeats alone tell who is alive");
-  }
-
   async function close(session: ControlSession): Promise<void> {
     await ask("closing the control session", () => session.close()).catch((error: unknown) => {
       logger.debug({ workerId, err: error }, "the control session did not close in time");
     });
   }
 
-  /** Reports and learns, until the signal aborts. */
-  async function report({ session, duty }: Line, signal: AbortSignal): Promise<void> {
-    const everyMs = Math.min(options.assignmentPollMs, heartbeatIntervalMs);
-    let lastBeat = Number.NEGATIVE_INFINITY;
-    while (!signal.aborted) {
-      const token = newsForMember.token();
-      if (resigned && offered.length > 0) await withdraw(session);
-      const beat = clock.now() - lastBeat >= heartbeatIntervalMs;
-      const view = await ask("the heartbeat", () => sync(session, beat));
-      if (signal.aborted) return;
-      if (view) {
-        // Followers look too, if rarely: who has never seen a worker hold its lock cannot miss it as leader.
-        if (!duty.leads && (beat || view.liveWorkers !== liveWorkers))
-          await ask("looking at workers", () => duty.look());
-        if (beat) lastBeat = clock.now();
-        liveWorkers = Math.max(1, view.liveWorkers);
-        options.onAssigned(view.assigned, view.deadLettersDue);
-      } else {
-        options.onAssigned([], []);
-        await register(session);
-        continue;
-      }
-      await newsForMember.wait(token, everyMs, signal);
-    }
-  }
-
-  /** Stands for election and leads, until the signal aborts. */
-  async function lead({ duty }: Line, signal: AbortSignal): Promise<void> {
-    let lastTick = Number.NEGATIVE_INFINITY;
-    let news = false;
-    while (!signal.aborted && !resigned) {
-      const token = newsForLeader.token();
-      if (clock.now() - lastTick >= options.electionIntervalMs) {
-        lastTick = clock.now();
-        await ask("the election", () => duty.tick());
-      }
-      if (duty.leads && !signal.aborted) await ask("leading", () => duty.look({ news }));
-      const untilTick = lastTick + options.electionIntervalMs - clock.now();
-      const waitMs = duty.leads ? Math.min(untilTick, options.livenessIntervalMs) : untilTick;
-      news = await newsForLeader.wait(token, Math.max(1, waitMs), signal);
-      // News of workers matter to the leader alone; a follower goes on waiting for its turn.
-      if (news && !duty.leads)
-        await sleep(clock, Math.max(1, lastTick + options.electionIntervalMs - clock.now()), signal);
-    }
-    if (resigned && duty.leads && !signal.aborted) await ask("resigning", () => duty.resign());
-  }
-
-  /** Serves one line until it breaks or the signal aborts. Rejects with what broke it. */
-  async function serve(served: Line, signal: AbortSignal): Promise<void> {
-    const ended = new AbortController();
-    const end = () => ended.abort();
-    signal.addEventListener("abort", end);
-    served.session.lost.addEventListener("abort", end);
-    if (signal.aborted || served.session.lost.aborted) end();
-    try {
-      const parts = [report(served, ended.signal), lead(served, ended.signal)];
-      for (const part of parts) part.catch(end);
-      const outcomes = await Promise.allSettled(parts);
-      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
-      if (served.session.lost.aborted && !signal.aborted) throw served.session.lost.reason;
-    } finally {
-      signal.removeEventListener("abort", end);
-      served.session.lost.removeEventListener("abort", end);
-    }
-  }
-
   async function hangUp(): Promise<void> {
     if (!line) return;
-    const { session, duty } = line;
+    const { session, stepDown } = line;
     line = null;
-    duty.stepDown();
+    stepDown();
     await close(session);
   }
 
   return {
     get leads() {
-      return line?.duty.leads ?? false;
+      return line?.leads ?? false;
     },
     get liveWorkers() {
-      return liveWorkers;
+      return standing.liveWorkers;
     },
     get disconnectedSince() {
       return disconnectedSince;
+    },
+    get leaderMissingSince() {
+      return watch.missingSince;
     },
 
     async join(signal) {
@@ -270,7 +153,7 @@ export function createMembership(options: MembershipOptions): Membership {
         const beganAt = clock.now();
         try {
           line ??= await connect(signal);
-          await serve(line, signal);
+          await line.serve(signal);
         } catch (error) {
           if (signal.aborted) break;
           const wasStable = clock.now() - beganAt >= STABLE_AFTER_MS;
@@ -287,23 +170,19 @@ export function createMembership(options: MembershipOptions): Membership {
     },
 
     control(signal) {
-      if (signal === "assignments-changed" || signal === "dead-letters-due") newsForMember.ring();
-      if (signal === "worker-joined") newsForLeader.ring();
+      if (signal === "assignments-changed" || signal === "dead-letters-due") news.forMember.ring();
+      if (signal === "worker-joined") news.forLeader.ring();
     },
 
     resign() {
-      resigned = true;
-      newsForLeader.ring();
-      newsForMember.ring();
+      standing.resigned = true;
+      news.forLeader.ring();
+      news.forMember.ring();
     },
 
     async leave() {
-      const leaving = line;
       try {
-        if (leaving && !leaving.session.lost.aborted) {
-          await ask("deregistering", () => leaving.session.deregister(workerId));
-          await ask("resigning", () => leaving.duty.resign());
-        }
+        await line?.signOff();
       } catch (error) {
         logger.warn({ workerId, err: error }, "could not sign off; the others will notice");
       } finally {

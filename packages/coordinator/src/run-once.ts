@@ -1,7 +1,8 @@
-import { type Clock, type GlobalPosition, InvalidStateError } from "@pup/core";
+import type { GlobalPosition } from "@pup/core";
 import type { ConsumerLoop, ConsumerOutcome } from "./consumer-loop.ts";
 import type { Membership } from "./membership.ts";
 import type { SettledTracker } from "./settled-tracker.ts";
+import type { StopLimit } from "./stop-limit.ts";
 import type { RunOnceOutcome } from "./worker.ts";
 
 /** What a single run needs. */
@@ -13,40 +14,38 @@ export interface RunOnceOptions {
   /** A membership that takes no consumers: it says only that this process is alive. */
   readonly membership: Membership;
   readonly signal: AbortSignal;
-  readonly shutdownTimeoutMs: number;
-  readonly clock: Clock;
+  readonly limit: StopLimit;
 }
 
 /** Takes every consumer that no live worker has to what the log holds now, hands it back, and says what was done. */
 export async function runConsumersOnce(options: RunOnceOptions): Promise<readonly RunOnceOutcome[]> {
-  const { names, createLoop, tracker, membership, signal, shutdownTimeoutMs, clock } = options;
+  const { names, createLoop, tracker, membership, signal, limit } = options;
   const ending = new AbortController();
-  const abandon = new AbortController();
-  let cancelGrace = (): void => undefined;
-  const startGrace = () => {
-    cancelGrace = clock.after(shutdownTimeoutMs, () =>
-      abandon.abort(new InvalidStateError("The single run was stopped.")),
-    );
-  };
-  signal.addEventListener("abort", startGrace, { once: true });
-
-  const background: Promise<void>[] = [];
+  const background: Promise<unknown>[] = [];
   try {
     if (!(await membership.join(signal))) return names.map((name) => describe(name, { kind: "drained" }));
     background.push(membership.run(ending.signal), tracker.run(ending.signal));
     const target = await options.latestPosition();
-    const outcomes = await Promise.all(
-      names.map((name) => createLoop(name).run({ drain: signal, abandon: abandon.signal, target })),
-    );
+    const running = names.map((name) => createLoop(name).run({ drain: signal, abandon: limit.abandon, target }));
+    const interrupted = untilInterrupted(signal, () => limit.drained(Promise.all(running)));
+    const outcomes = await Promise.all(running.map((outcome) => Promise.race([outcome, interrupted])));
     throwFailures(outcomes);
     return outcomes.map((outcome, index) => describe(names[index] as string, outcome));
   } finally {
-    signal.removeEventListener("abort", startGrace);
-    cancelGrace();
     ending.abort();
-    await Promise.all(background);
-    await membership.leave();
+    await limit.ended("what went on beside the single run", Promise.all(background));
+    await limit.ended("signing off", membership.leave());
+    limit.dispose();
   }
+}
+
+/** Once the signal aborts, and consumers have had their time to end. */
+async function untilInterrupted(signal: AbortSignal, drained: () => Promise<void>): Promise<ConsumerOutcome> {
+  if (!signal.aborted) {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  }
+  await drained();
+  return { kind: "drained" };
 }
 
 function throwFailures(outcomes: readonly ConsumerOutcome[]): void {

@@ -1,4 +1,5 @@
 import {
+  type AcquireResult,
   backOffMs,
   type CheckpointStore,
   type Clock,
@@ -13,6 +14,7 @@ import {
   type WorkerStore,
 } from "@pup/core";
 import type { SettledTracker } from "./settled-tracker.ts";
+import type { TakeOverQueue } from "./take-over-queue.ts";
 
 /** What a take-over needs. */
 export interface TakeOverOptions {
@@ -22,6 +24,10 @@ export interface TakeOverOptions {
   readonly claim: "assigned" | "unowned";
   readonly store: EventLog & CheckpointStore & Pick<WorkerStore, "isTransient">;
   readonly tracker: SettledTracker;
+  /** Where it waits until it can be taken. */
+  readonly queue: TakeOverQueue;
+  /** How long a batch of the owner before may take, in milliseconds. */
+  readonly batchTimeoutMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly clock: Clock;
@@ -49,23 +55,27 @@ const STORE_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
 
 /** Creates the take-over of one consumer. */
 export function createTakeOver(options: TakeOverOptions): TakeOver {
-  const { consumer, workerId, claim, store, tracker, clock, random, logger } = options;
+  const { consumer, workerId, claim, store, tracker, queue, clock, random, logger } = options;
   const { name } = consumer;
 
   /** One try. */
   async function claimOnce(drain: AbortSignal): Promise<Ownership | "held" | "created"> {
-    const answer = await store.acquire({
-      consumer: name,
-      workerId,
-      claim,
-      graceMs: options.shutdownTimeoutMs,
-      heartbeatTimeoutMs: options.heartbeatTimeoutMs,
-    });
+    const answer = await acquire(drain);
+    if (answer === null) return "held";
     if (answer.outcome === "acquired") return { epoch: answer.epoch, position: answer.position };
     if (answer.outcome !== "missing") return "held";
     const start = await startPosition(drain);
     if (start !== null) await store.createCheckpoint(name, start);
     return "created";
+  }
+
+  /** A single run takes what it can get and does not wait for the rest. */
+  function acquire(drain: AbortSignal): Promise<AcquireResult | null> {
+    const { batchTimeoutMs, heartbeatTimeoutMs, shutdownTimeoutMs: graceMs } = options;
+    const request = { consumer: name, workerId, claim, graceMs, batchTimeoutMs, heartbeatTimeoutMs };
+    const take = () => store.acquire(request);
+    if (claim === "unowned") return take();
+    return queue.enter({ consumer: name, signal: drain, onTrouble: options.onTrouble }, take);
   }
 
   async function startPosition(drain: AbortSignal): Promise<GlobalPosition | null> {

@@ -1,4 +1,4 @@
-import { type Clock, PupError } from "@pup/core";
+import { type Clock, isPupError, PupError } from "@pup/core";
 
 /** The database did not answer in time. */
 class NoAnswerError extends PupError {
@@ -6,7 +6,21 @@ class NoAnswerError extends PupError {
   readonly code = "PUP_NO_ANSWER";
 }
 
-/** Gives up waiting for `work` after `limitMs` milliseconds; what it still does is nobody's business then. */
+/** True when it was {@link withTimeLimit} that gave up: a database that is slow today, not one that refuses. */
+export function isNoAnswer(error: unknown): boolean {
+  return isPupError(error) && error.code === "PUP_NO_ANSWER";
+}
+
+/** A timer that fires later than this, in milliseconds, tells that the process stood still: blocked, or stopped by a signal. */
+const STOOD_STILL_MS = 100;
+
+/** Time for reading what has come while the process stood still, in milliseconds. */
+const READ_MS = 250;
+
+/**
+ * Gives up waiting for `work` after `limitMs` milliseconds; what it still does is nobody's business then. A process that stood
+ * still finds its timers first and the answers afterwards: it reads them before it says that there were none.
+ */
 export async function withTimeLimit<T>(
   clock: Clock,
   limitMs: number,
@@ -15,9 +29,12 @@ export async function withTimeLimit<T>(
 ): Promise<T> {
   let cancel = (): void => undefined;
   const late = new Promise<never>((_, reject) => {
-    cancel = clock.after(limitMs, () =>
-      reject(new NoAnswerError(`Expected an answer to ${what} within ${limitMs} ms.`)),
-    );
+    const refuse = () => reject(new NoAnswerError(`Expected an answer to ${what} within ${limitMs} ms.`));
+    const dueAt = clock.now() + limitMs;
+    cancel = clock.after(limitMs, () => {
+      if (clock.now() - dueAt < STOOD_STILL_MS) refuse();
+      else cancel = clock.after(READ_MS, refuse);
+    });
   });
   try {
     return await Promise.race([work(), late]);

@@ -167,7 +167,7 @@ describe("One worker", () => {
     const checkpoints = await fleet.store.readCheckpoints(sixConsumers);
     expect(checkpoints.map(({ ownerId }) => ownerId)).toEqual(sixConsumers.map(() => null));
     const session = await fleet.store.openControlSession();
-    expect(await session.survey()).toEqual({ workers: [], assignments: new Map() });
+    expect(await session.survey()).toEqual({ workers: [], statuses: [], assignments: new Map() });
     expect(worker.worker.health()).toMatchObject({ state: "stopped", healthy: false });
   });
 });
@@ -831,6 +831,21 @@ describe("Starting and stopping", () => {
     await fleet.clock.advance(10_000);
 
     expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(member);
+  });
+
+  it("tries again when the database takes too long to answer", async () => {
+    const fleet = createFleet();
+    let slow = true;
+    const member = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (slow && operation === "register") await sleep(fleet.clock, 20_000);
+    });
+    await fleet.clock.advance(60_000);
+    expect(member.recorded.of("worker:started")).toEqual([]);
+    slow = false;
+    await fleet.clock.advance(30_000);
+
+    expect(member.recorded.of("worker:started")).toHaveLength(1);
     await fleet.stop(member);
   });
 

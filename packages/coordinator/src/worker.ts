@@ -47,6 +47,9 @@ export interface Worker {
   /**
    * Begins no batch any more, lets running ones finish (for at most `shutdownTimeoutMs`), hands the consumers back and
    * closes what the worker opened. Resolves when that is done; twice is fine. Errors are the business of `start` and `runOnce`.
+   *
+   * Resolves within `shutdownTimeoutMs` and 5 seconds whatever the database does, on a line that is dead, too: what could not be
+   * handed back then goes to others when this worker counts as dead.
    */
   stop(): Promise<void>;
 

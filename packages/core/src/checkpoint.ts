@@ -12,9 +12,8 @@ export interface Checkpoint {
   readonly ownerId: string | null;
 }
 
-/** Who wants to take a consumer over. */
-export interface AcquireRequest {
-  readonly consumer: string;
+/** Who wants to take consumers over, and by what times it is judged. */
+export interface Claim {
   readonly workerId: string;
   /**
    * `"assigned"`: only if the leader gave it to this worker (the normal way).
@@ -25,6 +24,21 @@ export interface AcquireRequest {
   readonly graceMs: number;
   /** Silence after which the owner before counts as dead, in milliseconds. */
   readonly heartbeatTimeoutMs: number;
+}
+
+/** Who wants to take one consumer over. */
+export interface AcquireRequest extends Claim {
+  readonly consumer: string;
+  /**
+   * How long a batch of the owner before may take, in milliseconds. A live owner's batch that holds the checkpoint is ended only
+   * when this time and five seconds have passed since the assignment moved; at the least, the grace and five seconds.
+   */
+  readonly batchTimeoutMs: number;
+}
+
+/** Who waits for consumers. */
+export interface AcquirableRequest extends Claim {
+  readonly consumers: readonly string[];
 }
 
 /** What came of it. Only `"acquired"` gives the right to run. */
@@ -54,9 +68,16 @@ export interface CheckpointStore {
   createCheckpoint(consumer: string, position: GlobalPosition): Promise<void>;
   /**
    * Takes a consumer over if its former owner has let go of it, is dead, or has had its grace: raises the epoch, so that
-   * nothing the former owner still does can commit. Waits at most 200 ms for a lock.
+   * nothing the former owner still does can commit. Waits at most 200 ms for a lock. What holds the lock is ended when the
+   * former owner is dead, or a live one's batch is overdue: see {@link AcquireRequest.batchTimeoutMs}.
    */
   acquire(request: AcquireRequest): Promise<AcquireResult>;
+  /**
+   * Tells which of the consumers {@link CheckpointStore.acquire} would not refuse at this moment, those without a checkpoint
+   * among them; in no particular order. One statement whatever their number, and no lock: who waits for many asks this, and
+   * then only for those.
+   */
+  acquirable(request: AcquirableRequest): Promise<readonly string[]>;
   /**
    * Moves checkpoints forward, each only if its epoch is the present one; never backwards.
    *

@@ -14,6 +14,11 @@ export interface WorkerView {
   readonly liveWorkers: number;
   /** Names of consumers given to this worker of which some dead letters are due. */
   readonly deadLettersDue: readonly string[];
+  /**
+   * Every registered worker, as {@link ControlSession.observeWorkers} lists them; undefined without `beat`. Who may lead one day
+   * has to have seen the others, and learns it with no further statement.
+   */
+  readonly workers?: readonly WorkerStatus[] | undefined;
 }
 
 /** A worker as the leader sees it. */
@@ -35,6 +40,8 @@ export interface CapableWorker {
 export interface Survey {
   /** Workers whose protocol this leader knows; it gives nothing to others, and takes nothing from them. */
   readonly workers: readonly CapableWorker[];
+  /** Every registered worker, as {@link ControlSession.observeWorkers} lists them: a leader that deals need not look as well. */
+  readonly statuses: readonly WorkerStatus[];
   /** Who has which consumer now: consumer name to worker id. */
   readonly assignments: ReadonlyMap<string, string>;
 }
@@ -70,6 +77,11 @@ export interface LeaderElection {
    * @returns the leadership held now, or null
    */
   tick(): Promise<Leadership | null>;
+  /**
+   * What the last tick found out beside: nobody leads who reports to be alive, and yet the leadership is not to be had. That
+   * passes within moments, unless the lock of a host that is gone stays with the server and cannot be ended from here.
+   */
+  readonly leaderMissing: boolean;
   /** Gives the leadership up, so that the next one need not wait. */
   resign(): Promise<void>;
 }
@@ -87,10 +99,12 @@ export interface ControlSession {
   /**
    * Registers a worker and wakes the leader; again, when it was struck off or has other consumers than before. Where sessions can hold locks, nobody
    * ever sees the worker without its liveness lock: whom a leader gives consumers to, it can miss.
+   *
+   * @returns false when the lock is not held: sessions hold none here, or an earlier session of the worker has it still
    */
-  register(worker: WorkerRegistration): Promise<void>;
+  register(worker: WorkerRegistration): Promise<boolean>;
   /**
-   * Learns what to run, and with `beat` reports to be alive.
+   * Learns what to run, and with `beat` reports to be alive and learns who else is there.
    *
    * @returns null when the worker is not registered (any more)
    */

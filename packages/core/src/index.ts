@@ -2,6 +2,7 @@ export { assignConsumers } from "./assign-consumers.ts";
 export { type BackOffBounds, backOffMs } from "./back-off.ts";
 export { checkNewEvents, resolveExpectedVersion } from "./check-new-events.ts";
 export type {
+  AcquirableRequest,
   AcquireRequest,
   AcquireResult,
   Batch,
@@ -9,6 +10,7 @@ export type {
   Checkpoint,
   CheckpointAdvance,
   CheckpointStore,
+  Claim,
 } from "./checkpoint.ts";
 export type { Clock, Randomness } from "./clock.ts";
 export {

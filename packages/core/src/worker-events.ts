@@ -19,6 +19,11 @@ export type WorkerEvents = {
   "leader:acquired": { workerId: string; term: number };
   /** This worker leads no more. */
   "leader:lost": { workerId: string; term: number };
+  /**
+   * No leader has been alive for longer than `unhealthyAfterMs`, and yet this worker is refused the leadership: its lock is held by
+   * a session that cannot be ended from here, say one of another role. Told once, until there is a leader again.
+   */
+  "leader:missing": { workerId: string; missingForMs: number };
   /** As leader, this worker dealt the consumers out anew: consumer name to worker id. */
   "leader:assigned": { term: number; assignments: Readonly<Record<string, string>> };
   /** As leader, this worker struck off another one. */

@@ -7,6 +7,7 @@ import {
   systemClock,
   type WorkerStore,
 } from "@pup/core";
+import { createAcquirableCheckpoints } from "./consumers/acquirable-checkpoints.ts";
 import { createAcquireCheckpoint } from "./consumers/acquire-checkpoint.ts";
 import { createAdvanceCheckpoints } from "./consumers/advance-checkpoints.ts";
 import { createCreateCheckpoint } from "./consumers/create-checkpoint.ts";
@@ -91,6 +92,7 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
   const readCheckpoints = createReadCheckpoints(tables);
   const greatestCheckpoint = createGreatestCheckpoint(tables);
   const createCheckpoint = createCreateCheckpoint(tables);
+  const acquirableCheckpoints = createAcquirableCheckpoints(tables);
   const advanceCheckpoints = createAdvanceCheckpoints(tables);
   const releaseCheckpoints = createReleaseCheckpoints(tables);
   const listDeadLetters = createListDeadLetters(tables);
@@ -169,6 +171,7 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
     greatestCheckpoint: () => pass(() => greatestCheckpoint(execute)),
     createCheckpoint: (consumer, position) => pass(() => createCheckpoint(execute, consumer, position)),
     acquire: (request) => pass(() => acquire(request)),
+    acquirable: (request) => pass(() => acquirableCheckpoints(execute, request)),
     advance: (advances) => pass(() => advanceCheckpoints(execute, advances)),
     release: (owned) => pass(() => releaseCheckpoints(execute, owned)),
     runBatch: (batch, work) => pass(() => runBatch(batch, work)),

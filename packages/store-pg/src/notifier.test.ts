@@ -71,9 +71,26 @@ describe("createNotifier", () => {
     await notifier.close();
   });
 
-  it("tells what is left when it is closed, waits for it, and leaves no timer", async () => {
-    const answer = Promise.withResolvers<void>();
-    const { clock, notifier, sentAt } = setUp(() => answer.promise);
+  it("never has more than one under way, and tells all that came meanwhile together", async () => {
+    const answers: (() => void)[] = [];
+    const { clock, notifier, sentAt } = setUp(() => new Promise<void>((resolve) => answers.push(resolve)));
+    for (let ms = 0; ms < 100; ms++) {
+      notifier.wake();
+      await clock.advance(1);
+    }
+    expect(sentAt).toEqual([0]);
+
+    answers.shift()?.();
+    await clock.settle();
+    expect(sentAt).toEqual([0, 100]);
+    answers.shift()?.();
+    await clock.advance(100);
+    expect(sentAt).toEqual([0, 100]);
+  });
+
+  it("tells what is left when it is closed, after what is under way, waits for both, and leaves no timer", async () => {
+    const answers: (() => void)[] = [];
+    const { clock, notifier, sentAt } = setUp(() => new Promise<void>((resolve) => answers.push(resolve)));
     notifier.wake();
     notifier.wake();
     let closed = false;
@@ -81,12 +98,26 @@ describe("createNotifier", () => {
     const closing = notifier.close().then(() => {
       closed = true;
     });
-    expect(sentAt).toEqual([0, 0]);
+    expect(sentAt).toEqual([0]);
     expect(clock.pending).toBe(0);
+    answers.shift()?.();
     await clock.settle();
+    expect(sentAt).toEqual([0, 0]);
     expect(closed).toBe(false);
-    answer.resolve();
+    answers.shift()?.();
     await closing;
+  });
+
+  it("does not try once more on closing what has just failed", async () => {
+    const refused = Promise.withResolvers<void>();
+    const { notifier, sentAt } = setUp(() => refused.promise);
+    notifier.wake();
+    notifier.wake();
+    const closing = notifier.close();
+    refused.reject(new Error("the line is dead"));
+    await closing;
+
+    expect(sentAt).toEqual([0]);
   });
 
   it("says nothing any more once it is closed", async () => {

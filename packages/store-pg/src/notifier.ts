@@ -19,41 +19,55 @@ export interface NotifierOptions {
 
 /**
  * Makes a notifier that tells the first at once, and all that come in the following interval together at its end: the last
- * one is always told.
+ * one is always told. One notification is under way at a time: while the server does not answer, the rest wait together for
+ * it, and no connection of the pool but one.
  */
 export function createNotifier({ notify, minIntervalMs, clock, logger }: NotifierOptions): Notifier {
   let pending = false;
   let cancelPause: (() => void) | undefined;
-  let sending: Promise<void> = Promise.resolve();
+  let sending: Promise<boolean> | undefined;
   let closed = false;
+
+  /** @returns false when it did not get through */
+  async function send(): Promise<boolean> {
+    try {
+      await notify(EVENTS_SIGNAL);
+      return true;
+    } catch (error) {
+      logger.debug({ err: error }, "workers could not be told of new events; they will find them");
+      return false;
+    }
+  }
 
   function tell(): void {
     pending = false;
-    sending = Promise.all([sending, notify(EVENTS_SIGNAL)]).then(
-      () => undefined,
-      (error: unknown) => logger.debug({ err: error }, "workers could not be told of new events; they will find them"),
-    );
-  }
-
-  function tellAndPause(): void {
-    tell();
+    sending = send().finally(() => {
+      sending = undefined;
+      tellPending();
+    });
     cancelPause = clock.after(minIntervalMs, () => {
       cancelPause = undefined;
-      if (pending) tellAndPause();
+      tellPending();
     });
+  }
+
+  function tellPending(): void {
+    if (pending && !closed && sending === undefined && cancelPause === undefined) tell();
   }
 
   return {
     wake() {
       if (closed) return;
-      if (cancelPause) pending = true;
-      else tellAndPause();
+      pending = true;
+      tellPending();
     },
     async close() {
       closed = true;
       cancelPause?.();
-      if (pending) tell();
-      await sending;
+      // What has just failed would fail again, and on a dead line take as long.
+      const gotThrough = (await sending) ?? true;
+      if (pending && gotThrough) await send();
+      pending = false;
     },
   };
 }

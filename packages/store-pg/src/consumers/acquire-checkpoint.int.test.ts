@@ -27,6 +27,7 @@ const request = (fields: Partial<AcquireRequest> = {}): AcquireRequest => ({
   workerId: workerB,
   claim: "assigned",
   graceMs: 30_000,
+  batchTimeoutMs: 60_000,
   heartbeatTimeoutMs: 30_000,
   ...fields,
 });
@@ -83,19 +84,19 @@ describe("A take-over from an owner that keeps its checkpoint locked", () => {
     await ended;
   });
 
-  it("ends it when the assignment has moved, and the grace and five seconds are over", async () => {
+  it("ends it when the assignment has moved, and the time of a batch and five seconds are over", async () => {
     const frozen = await freezeOwner(schema.openStore());
     await assign(workerB);
-    await schema.sql`UPDATE consumer_assignments SET assigned_at = now() - interval '36 seconds'`;
+    await schema.sql`UPDATE consumer_assignments SET assigned_at = now() - interval '66 seconds'`;
 
     expect(await store.acquire(request())).toMatchObject({ outcome: "acquired" });
     expect(await frozen.outcome).toMatchObject({ code: "PUP_CONNECTION_LOST" });
   });
 
-  it("leaves the batch of a live owner alone, though the grace is just over", async () => {
+  it("leaves the batch of a live owner alone, though its grace is long over: it has the whole time of a batch", async () => {
     const slow = await freezeOwner(schema.openStore());
     await assign(workerB);
-    await schema.sql`UPDATE consumer_assignments SET assigned_at = now() - interval '31 seconds'`;
+    await schema.sql`UPDATE consumer_assignments SET assigned_at = now() - interval '60 seconds'`;
 
     expect(await store.acquire(request())).toEqual({ outcome: "held", ownerId: workerA });
     expect(await slow.finish()).toBeUndefined();
@@ -137,6 +138,24 @@ describe("A take-over from an owner that keeps its checkpoint locked", () => {
 
     expect(sent).toHaveLength(2);
     for (const text of sent) expect(text).not.toContain("FOR NO KEY UPDATE");
+  });
+});
+
+describe("A worker that waits for many consumers", () => {
+  it("asks for a hundred of them in one statement, which locks nothing", async () => {
+    const log = createStatementLog();
+    const counted = schema.openStore({ connection: { url: schema.url, ...log.options } });
+    await store.acquire(request({ workerId: workerA }));
+    await assign(workerB);
+    const names = Array.from({ length: 100 }, (_, index) => (index === 0 ? "orders" : `consumer-${index}`));
+    const { consumer: _, batchTimeoutMs: __, ...claim } = request();
+
+    const sent = await log.during(async () => {
+      expect(await counted.acquirable({ ...claim, consumers: names })).toEqual(names.slice(1));
+    });
+
+    expect(sent).toHaveLength(1);
+    expect(sent[0]).not.toMatch(/\bFOR\b/);
   });
 });
 

@@ -2,6 +2,7 @@ import type { AcquireRequest, AcquireResult } from "@pup/core";
 import { type Execute, executeWith, type RunSqlTransaction } from "../execute.ts";
 import type { Tables } from "../schema/tables.ts";
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from "../sql-state.ts";
+import { createReadClaimFacts } from "./claim-facts.ts";
 import { type ClaimFacts, judgeClaim, mayEndBlocker } from "./judge-claim.ts";
 
 /** Takes a consumer over, if it may be. */
@@ -19,31 +20,15 @@ export interface AcquireCheckpointOptions {
 /** How long a take-over waits for the checkpoint's row. Whoever waits longer keeps a connection that its batches may need. */
 const LOCK_TIMEOUT = "200ms";
 
-interface FactsRow {
-  readonly position: string;
-  readonly owner: string | null;
-  readonly owneralive: boolean;
-  readonly assignee: string | null;
-  readonly assigneealive: boolean;
-  readonly assignedfor: number | null;
-}
-
 /** Makes the take-over of a store. */
 export function createAcquireCheckpoint(options: AcquireCheckpointOptions): AcquireCheckpoint {
   const { execute, transaction, applicationPrefix } = options;
-  const { factsText, lockText, takeText, endBlockerText } = createTexts(options.tables);
+  const { lockText, takeText, endBlockerText } = createTexts(options.tables);
+  const readClaimFacts = createReadClaimFacts(options.tables);
 
-  async function readFacts(run: Execute, { consumer, heartbeatTimeoutMs }: AcquireRequest): Promise<ClaimFacts | null> {
-    const [row] = await run<FactsRow>(factsText, [consumer, heartbeatTimeoutMs]);
-    if (!row) return null;
-    return {
-      position: BigInt(row.position),
-      ownerId: row.owner,
-      ownerAlive: row.owneralive,
-      assigneeId: row.assignee,
-      assigneeAlive: row.assigneealive,
-      assignedForMs: row.assignedfor,
-    };
+  async function readFacts(run: Execute, { consumer, ...claim }: AcquireRequest): Promise<ClaimFacts | null> {
+    const facts = await readClaimFacts(run, claim, [consumer]);
+    return facts.get(consumer) ?? null;
   }
 
   /** Takes the consumer over in a transaction. Looks again when it has the row: much can change while it waits. */
@@ -103,25 +88,8 @@ function refuse(request: AcquireRequest, facts: ClaimFacts | null): AcquireResul
   }
 }
 
-function createTexts({ consumerCheckpoints, consumerAssignments, workerNodes }: Tables) {
-  const isAlive = (worker: string) => `EXISTS (
-    SELECT FROM ${workerNodes} AS worker
-    WHERE worker.worker_id = ${worker}
-      AND worker.heartbeat_at >= clock_timestamp() - $2::double precision * interval '1 millisecond'
-  )`;
+function createTexts({ consumerCheckpoints }: Tables) {
   return {
-    factsText: `
-SELECT
-  checkpoint.last_position::text AS position,
-  checkpoint.owner_id::text AS owner,
-  ${isAlive("checkpoint.owner_id")} AS owneralive,
-  assignment.worker_id::text AS assignee,
-  ${isAlive("assignment.worker_id")} AS assigneealive,
-  date_part('epoch', clock_timestamp() - assignment.assigned_at) * 1000 AS assignedfor
-FROM ${consumerCheckpoints} AS checkpoint
-LEFT JOIN ${consumerAssignments} AS assignment ON assignment.consumer_name = checkpoint.consumer_name
-WHERE checkpoint.consumer_name = $1::text`,
-
     lockText: `SELECT true AS locked FROM ${consumerCheckpoints} WHERE consumer_name = $1::text FOR NO KEY UPDATE`,
 
     takeText: `

@@ -7,12 +7,12 @@ const request = (fields: Partial<AcquireRequest> = {}): AcquireRequest => ({
   workerId: "me",
   claim: "assigned",
   graceMs: 30_000,
+  batchTimeoutMs: 60_000,
   heartbeatTimeoutMs: 30_000,
   ...fields,
 });
 
 const facts = (fields: Partial<ClaimFacts> = {}): ClaimFacts => ({
-  position: 0n,
   ownerId: null,
   ownerAlive: false,
   assigneeId: "me",
@@ -56,11 +56,17 @@ describe("judgeClaim", () => {
 describe("mayEndBlocker", () => {
   it.each([
     ["ends what a dead owner has left", rivalDied, true],
-    ["leaves a live owner time for the end of its batch", { ...rivalOwns, assignedForMs: 34_999 }, false],
-    ["ends what an owner still does long after its grace", { ...rivalOwns, assignedForMs: 35_000 }, true],
+    ["leaves a live owner the whole time of a batch", { ...rivalOwns, assignedForMs: 64_999 }, false],
+    ["ends what an owner still does when its batch is long overdue", { ...rivalOwns, assignedForMs: 65_000 }, true],
     ["leaves alone who takes over at the same time", {}, false],
     ["leaves its own batch alone", { ownerId: "me", ownerAlive: false }, false],
   ] as const)("%s", (_, known, verdict) => {
     expect(mayEndBlocker(request(), facts(known))).toBe(verdict);
+  });
+
+  it("leaves a live owner its grace where that is longer than a batch", () => {
+    const short = request({ batchTimeoutMs: 1_000 });
+    expect(mayEndBlocker(short, facts({ ...rivalOwns, assignedForMs: 34_999 }))).toBe(false);
+    expect(mayEndBlocker(short, facts({ ...rivalOwns, assignedForMs: 35_000 }))).toBe(true);
   });
 });

@@ -1,8 +1,7 @@
-import type { AcquireRequest, GlobalPosition } from "@pup/core";
+import type { AcquireRequest, Claim } from "@pup/core";
 
 /** What a claim is judged by, all by the database's clock. */
 export interface ClaimFacts {
-  readonly position: GlobalPosition;
   readonly ownerId: string | null;
   /** The owner is registered and has not been silent for too long. */
   readonly ownerAlive: boolean;
@@ -17,7 +16,7 @@ export interface ClaimFacts {
 export type ClaimVerdict = "take" | "held" | "not-yours";
 
 /** Decides whether a worker may take a consumer over. */
-export function judgeClaim({ workerId, claim, graceMs }: AcquireRequest, facts: ClaimFacts): ClaimVerdict {
+export function judgeClaim({ workerId, claim, graceMs }: Claim, facts: ClaimFacts): ClaimVerdict {
   const rivalOwns = facts.ownerId !== null && facts.ownerId !== workerId && facts.ownerAlive;
   if (claim === "unowned") {
     const rivalIsGiven = facts.assigneeId !== null && facts.assigneeId !== workerId && facts.assigneeAlive;
@@ -27,12 +26,18 @@ export function judgeClaim({ workerId, claim, graceMs }: AcquireRequest, facts: 
   return rivalOwns && (facts.assignedForMs ?? 0) < graceMs ? "held" : "take";
 }
 
-/** A live owner ends its last batch within the grace. What still holds the row this long afterwards will not end by itself. */
+/** An owner gives its last batch up by itself. What holds the row this long after its time will not end by itself. */
 const STUCK_AFTER_MS = 5_000;
 
-/** Decides whether whoever keeps the checkpoint's row locked may be ended: its owner is dead, or long past its grace. */
-export function mayEndBlocker({ workerId, claim, graceMs }: AcquireRequest, facts: ClaimFacts): boolean {
+/**
+ * Decides whether whoever keeps the checkpoint's row locked may be ended: its owner is dead, or the last batch that it can have
+ * begun is overdue. A batch that is merely long is healthy: moving its consumer must not cost it.
+ */
+export function mayEndBlocker(
+  { workerId, claim, graceMs, batchTimeoutMs }: AcquireRequest,
+  facts: ClaimFacts,
+): boolean {
   if (facts.ownerId === null || facts.ownerId === workerId) return false;
   if (!facts.ownerAlive) return true;
-  return claim === "assigned" && (facts.assignedForMs ?? 0) >= graceMs + STUCK_AFTER_MS;
+  return claim === "assigned" && (facts.assignedForMs ?? 0) >= Math.max(graceMs, batchTimeoutMs) + STUCK_AFTER_MS;
 }

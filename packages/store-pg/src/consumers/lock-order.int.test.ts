@@ -43,7 +43,14 @@ describe("Rows of several consumers are locked in the order of their names", () 
     const epochs = [];
     for (const consumer of names) {
       await store.createCheckpoint(consumer, 0n);
-      const claim = { consumer, workerId: workerA, claim: "unowned", graceMs: 0, heartbeatTimeoutMs: 1_000 } as const;
+      const claim = {
+        consumer,
+        workerId: workerA,
+        claim: "unowned",
+        graceMs: 0,
+        batchTimeoutMs: 30_000,
+        heartbeatTimeoutMs: 1_000,
+      } as const;
       const acquired = await store.acquire(claim);
       epochs.push({ consumer, epoch: acquired.outcome === "acquired" ? acquired.epoch : -1, position: 5n });
     }

@@ -18,7 +18,14 @@ afterEach(() => schema[Symbol.asyncDispose]());
 
 async function own(consumer: string, workerId = workerA): Promise<Batch> {
   await store.createCheckpoint(consumer, 0n);
-  const claim = { consumer, workerId, claim: "unowned", graceMs: 0, heartbeatTimeoutMs: 30_000 } as const;
+  const claim = {
+    consumer,
+    workerId,
+    claim: "unowned",
+    graceMs: 0,
+    batchTimeoutMs: 30_000,
+    heartbeatTimeoutMs: 30_000,
+  } as const;
   const acquired = await store.acquire(claim);
   if (acquired.outcome !== "acquired") throw new Error(`Expected to acquire ${consumer}, got ${acquired.outcome}.`);
   const { epoch, position } = acquired;

@@ -75,6 +75,7 @@ describe("Reading up to the settled position", () => {
       workerId: workerA,
       claim: "unowned",
       graceMs: 0,
+      batchTimeoutMs: 30_000,
       heartbeatTimeoutMs: 30_000,
     } as const;
     const acquired = await store.acquire(claim);

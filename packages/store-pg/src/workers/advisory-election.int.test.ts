@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import type { PgStore } from "../create-store.ts";
 import { fleetKey, LEADER_LOCK_CLASS } from "../schema/lock-keys.ts";
 import { resolveTables } from "../schema/tables.ts";
+import { holdPostgresTransaction } from "../test-support/hold-transaction.ts";
 import { type TestSchema, useSchemas } from "../test-support/open-schema.ts";
+import { untilWaiting } from "../test-support/waiting.ts";
 import {
   beat,
   countFleetLocks,
@@ -83,6 +85,20 @@ describe("Leading by an advisory lock", () => {
     await lead(leader);
   });
 
+  it("refuses the assignment that a leader has in flight while another one begins its term", async () => {
+    const leader = await openWorker(store, workerA);
+    const leadership = await lead(leader);
+    const rival = await holdPostgresTransaction(schema.sql);
+    await rival.tx`UPDATE leader_lease SET term = term + 1, owner_id = ${workerB}`;
+
+    const assigning = leader.assign(leadership, { assignments: new Map([["orders", workerA]]), dead: [] });
+    await untilWaiting(schema.sql, 1);
+    await rival.commit();
+
+    expect(await assigning).toBe(false);
+    expect(await schema.sql`SELECT FROM consumer_assignments`).toHaveLength(0);
+  });
+
   it("leaves room for another fleet in the same database", async () => {
     const elsewhere = await openSchema();
     onTestFinished(() => elsewhere[Symbol.asyncDispose]());
@@ -127,8 +143,25 @@ describe("A leader that has gone silent", () => {
     await rival.sync({ workerId: workerB, ...beat });
     await lead(leader);
 
-    for (let count = 0; count < 5; count++) expect(await rival.election.tick()).toBeNull();
+    for (let count = 0; count < 5; count++) {
+      expect(await rival.election.tick()).toBeNull();
+      expect(rival.election.leaderMissing).toBe(false);
+    }
     await lead(leader);
+  });
+
+  it("is missed from the first tick on that is refused, until somebody leads", async () => {
+    const leader = await openWorker(store, workerA);
+    const rival = await openWorker(store, workerB);
+    await rival.sync({ workerId: workerB, ...beat });
+    await lead(leader);
+    await goSilent(workerA);
+
+    expect(await rival.election.tick()).toBeNull();
+    expect(rival.election.leaderMissing).toBe(true);
+
+    await vi.waitFor(() => lead(rival), { timeout: 5_000 });
+    expect(rival.election.leaderMissing).toBe(false);
   });
 
   it("does not drag a new one down with it, whose name is not yet written", async () => {
@@ -155,11 +188,15 @@ describe("A leader that has gone silent", () => {
     await schema.sql`INSERT INTO leader_lease (lease_key, owner_id, term, updated_at) VALUES ('leader', ${workerC}, 7, now() - interval '1 hour')`;
     const stranger = new pg.Client({ connectionString: schema.url, application_name: "somebody" });
     await stranger.connect();
-    onTestFinished(() => stranger.end());
     const key = fleetKey(resolveTables({ schema: schema.schema }));
     await stranger.query("SELECT pg_advisory_lock($1, $2)", [LEADER_LOCK_CLASS, key]);
 
     for (let count = 0; count < 4; count++) expect(await rival.election.tick()).toBeNull();
     await stranger.query("SELECT 'still here'");
+    expect(rival.election.leaderMissing).toBe(true);
+
+    await stranger.end();
+    await lead(rival);
+    expect(rival.election.leaderMissing).toBe(false);
   });
 });

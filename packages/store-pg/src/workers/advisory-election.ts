@@ -5,6 +5,16 @@ import type { Leader } from "./assign-consumers.ts";
 import { isLeaderLock, leaseTexts } from "./leader-lease.ts";
 import type { ElectionContext, SessionElection } from "./session-election.ts";
 
+interface Attempt {
+  /** The backend is the session's own. */
+  readonly here: boolean;
+  readonly locked: boolean;
+  /** Somebody leads who reports to be alive. */
+  readonly led: boolean;
+  /** Term of a leader that does not; null when there is none. */
+  readonly silent: string | null;
+}
+
 /**
  * Makes the session that holds one advisory lock the leader.
  *
@@ -19,7 +29,7 @@ export function createAdvisoryElection(context: ElectionContext): SessionElectio
   /** The session may hold the lock. Locks count, so it is never asked for while this is true. */
   let mayHoldLock = false;
   let suspect: { readonly pid: number; readonly term: string } | null = null;
-  let ticking: Promise<Leadership | null> | null = null;
+  let leaderMissing = false;
 
   async function prove(): Promise<Leadership | null> {
     if (!leader) return null;
@@ -35,11 +45,9 @@ export function createAdvisoryElection(context: ElectionContext): SessionElectio
 
   async function stand(): Promise<Leadership | null> {
     const timeoutMs = context.heartbeatTimeoutMs();
-    const [attempt] = await execute<{ here: boolean; locked: boolean; silent: string | null }>(texts.stand, [
-      timeoutMs,
-      pid,
-    ]);
+    const [attempt] = await execute<Attempt>(texts.stand, [timeoutMs, pid]);
     if (attempt?.here === false) throw context.refute();
+    leaderMissing = attempt?.locked === false && !attempt.led;
     if (!attempt?.locked) {
       if (attempt && attempt.silent !== null && timeoutMs !== null) await depose(timeoutMs);
       else suspect = null;
@@ -94,14 +102,11 @@ export function createAdvisoryElection(context: ElectionContext): SessionElectio
     get leader() {
       return leader;
     },
-    tick() {
-      ticking ??= tick().finally(() => {
-        ticking = null;
-      });
-      return ticking;
+    get leaderMissing() {
+      return leaderMissing;
     },
+    tick,
     async resign() {
-      await ticking?.catch(() => undefined);
       if (leads && leader) await execute(texts.vacate, [leader.ownerId, String(leader.term)]);
       await stepDown();
     },
@@ -109,7 +114,7 @@ export function createAdvisoryElection(context: ElectionContext): SessionElectio
 }
 
 function createTexts(tables: Tables) {
-  const { raiseTerm, vacate, isHeld, isLeased, silentTerm } = leaseTexts(tables);
+  const { raiseTerm, vacate, isHeld, isLeased, isLed, silentTerm } = leaseTexts(tables);
   const key = fleetKey(tables);
   const isLock = isLeaderLock(tables, "lock");
   const isHeldHere = `EXISTS (SELECT FROM pg_locks AS lock WHERE ${isLock} AND lock.pid = pg_backend_pid())`;
@@ -119,7 +124,7 @@ function createTexts(tables: Tables) {
     stand: `
 SELECT pg_backend_pid() = $2::integer AS here,
   CASE WHEN pg_backend_pid() <> $2::integer OR ${isLeased} THEN false ELSE pg_try_advisory_lock(${LEADER_LOCK_CLASS}, ${key}) END AS locked,
-  (${silentTerm}) AS silent`,
+  ${isLed("$1")} AS led, (${silentTerm}) AS silent`,
     prove: `SELECT pg_backend_pid() = $3::integer AND ${isHeldHere} AS here, ${isHeld} AS current`,
     unlock: `SELECT CASE WHEN ${isHeldHere} THEN pg_advisory_unlock(${LEADER_LOCK_CLASS}, ${key}) END AS unlocked`,
     depose: `

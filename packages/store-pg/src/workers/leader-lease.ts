@@ -14,8 +14,8 @@ export interface LeaseTexts {
   /** Begins a new term of who holds the lock: `term`; no row while somebody else's lease lasts. */
   readonly raiseTerm: string;
   /**
-   * Renews the lease of `$2` in its term `$3`, or else begins a term of `$1` if nobody leads: `term`, or no row. It lasts for
-   * `$4` milliseconds. A leader by lock that has been silent for `$5` does not count; null when it is not known what silence is.
+   * Renews the lease of `$2` in its term `$3`, or else begins a term of `$1` if nobody leads: `term`, null when it did neither,
+   * and whether anybody had been leading before (`led`). It lasts for `$4` milliseconds. A leader by lock that has been silent for `$5` does not count; null when it is not known what silence is.
    */
   readonly takeLease: string;
   /** Ends a term, if it still is the owner's. */
@@ -26,6 +26,11 @@ export interface LeaseTexts {
   readonly isHeld: string;
   /** Condition under which somebody leads by a lease. */
   readonly isLeased: string;
+  /**
+   * Condition under which somebody leads: by a lease that lasts, or by lock and not silent for as long as the parameter says, in
+   * milliseconds; with null, whoever leads by lock counts.
+   */
+  readonly isLed: (silenceMs: string) => string;
   /** Selects the term of an owner that has been silent for `$1` milliseconds, and has no lease that lasts: `term`. */
   readonly silentTerm: string;
 }
@@ -53,7 +58,14 @@ export function leaseTexts(tables: Tables): LeaseTexts {
     WHEN NOT EXISTS (SELECT FROM pg_locks AS lock WHERE ${isLeaderLock(tables, "lock")}) THEN true
     ELSE coalesce(${lastSeen} < clock_timestamp() - ${inMs("$5")}, false)
   END`;
+  const isLed = (silenceMs: string) => `EXISTS (
+  SELECT FROM ${leaderLease} AS lease
+  WHERE lease.lease_key = '${LEASE_KEY}' AND lease.owner_id IS NOT NULL
+    AND CASE WHEN lease.expires_at IS NOT NULL THEN ${lasts}
+      ELSE coalesce(${lastSeen} >= clock_timestamp() - ${inMs(silenceMs)}, true) END
+)`;
   return {
+    isLed,
     raiseTerm: `
 INSERT INTO ${leaderLease} AS lease (lease_key, owner_id, term) VALUES ('${LEASE_KEY}', $1::text::uuid, 1)
 ON CONFLICT (lease_key) DO UPDATE
@@ -82,8 +94,8 @@ WITH mine AS MATERIALIZED (
   FROM mine WHERE lease.lease_key = mine.lease_key
   RETURNING lease.term, mine.renewal
 )
-SELECT term::text AS term, false AS renewal FROM first
-UNION ALL SELECT term::text, renewal FROM taken`,
+SELECT coalesce(first.term, taken.term)::text AS term, coalesce(taken.renewal, false) AS renewal, ${isLed("$5")} AS led
+FROM (SELECT) AS answer LEFT JOIN first ON true LEFT JOIN taken ON true`,
     vacate: `UPDATE ${leaderLease} SET owner_id = NULL, expires_at = NULL, updated_at = now() WHERE ${ofOwner}`,
     lock: `
 SELECT true AS held FROM ${leaderLease} AS lease

@@ -161,6 +161,7 @@ describe("A lease", () => {
 
     for (let count = 0; count < 3; count++) expect(await rival.election.tick()).toBeNull();
 
+    expect(rival.election.leaderMissing).toBe(false);
     expect(await leaderRow()).toEqual(before);
   });
 
@@ -176,6 +177,8 @@ describe("A lease", () => {
 
     expect(await rival.election.tick()).toBeNull();
     expect(await session.election.tick()).toBeNull();
+    // Should that last, somebody has to know.
+    expect(rival.election.leaderMissing).toBe(true);
   });
 
   it("is one statement for each tick, and taken once by workers that come at the same time", async () => {

@@ -18,18 +18,19 @@ export function createLeaseElection(context: LeaseContext): SessionElection {
   const { execute, leaseDurationMs } = context;
   const { takeLease, vacate } = leaseTexts(context.tables);
   let leader: Leader | null = null;
-  let ticking: Promise<Leadership | null> | null = null;
+  let leaderMissing = false;
 
   async function tick(): Promise<Leadership | null> {
     const ownerId = context.ownerId();
-    const [row] = await execute<{ term: string; renewal: boolean }>(takeLease, [
+    const [row] = await execute<{ term: string | null; renewal: boolean; led: boolean }>(takeLease, [
       ownerId,
       leader?.ownerId ?? null,
       leader === null ? null : String(leader.term),
       leaseDurationMs,
       context.heartbeatTimeoutMs(),
     ]);
-    if (!row) return null;
+    leaderMissing = row?.term === null && !row.led;
+    if (!row || row.term === null) return null;
     if (!row.renewal) leader = { ownerId, term: Number(row.term) };
     return { term: Number(row.term) };
   }
@@ -40,14 +41,11 @@ export function createLeaseElection(context: LeaseContext): SessionElection {
     get leader() {
       return leader;
     },
-    tick() {
-      ticking ??= tick().finally(() => {
-        ticking = null;
-      });
-      return ticking;
+    get leaderMissing() {
+      return leaderMissing;
     },
+    tick,
     async resign() {
-      await ticking?.catch(() => undefined);
       await execute(vacate, [leader?.ownerId ?? context.ownerId(), String(leader?.term ?? 0)]);
     },
   };

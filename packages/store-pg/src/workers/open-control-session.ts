@@ -12,7 +12,7 @@ import { createLeaseElection } from "./lease-election.ts";
 import { createLivenessLock } from "./liveness-lock.ts";
 import { createObserveWorkers } from "./observe-workers.ts";
 import { createRegisterWorker } from "./register-worker.ts";
-import type { SessionElection } from "./session-election.ts";
+import { inTurn } from "./session-election.ts";
 import { createSurveyWorkers } from "./survey-workers.ts";
 import { createSyncWorker } from "./sync-worker.ts";
 
@@ -68,7 +68,7 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       ownerId: () => ownerId,
       heartbeatTimeoutMs: () => heartbeatTimeoutMs,
     };
-    const election: SessionElection =
+    const election = inTurn(
       driver === "advisory"
         ? createAdvisoryElection({
             ...context,
@@ -77,7 +77,8 @@ export function createOpenControlSession(options: ControlSessionOptions) {
             refute: electionChoice.refute,
             applicationPrefix,
           })
-        : createLeaseElection({ ...context, leaseDurationMs });
+        : createLeaseElection({ ...context, leaseDurationMs }),
+    );
 
     /** A lock goes with its session, a lease outlives it. */
     async function giveUpLease(): Promise<void> {
@@ -104,12 +105,13 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       async register(worker: WorkerRegistration) {
         ownerId = worker.workerId;
         // Row and lock become visible together.
-        await session.transaction(async ({ sql }) => {
+        const held = await session.transaction(async ({ sql }) => {
           const run = executeWith(sql);
           await registerWorker(run, worker, heartbeatTimeoutMs ?? UNKNOWN_HEARTBEAT_TIMEOUT_MS);
-          await livenessLock?.tryHold(run, worker.workerId);
+          return (await livenessLock?.tryHold(run, worker.workerId)) ?? false;
         });
         await tell("worker-joined");
+        return held;
       },
       async sync(request) {
         heartbeatTimeoutMs = request.heartbeatTimeoutMs;

@@ -1,4 +1,4 @@
-import type { LeaderElection } from "@pup/core";
+import type { LeaderElection, Leadership } from "@pup/core";
 import type { Execute } from "../execute.ts";
 import type { Tables } from "../schema/tables.ts";
 import type { Leader } from "./assign-consumers.ts";
@@ -26,4 +26,29 @@ export interface ElectionContext {
   readonly heartbeatTimeoutMs: () => number | null;
   /** How names of pup's sessions begin: no other is ever ended. */
   readonly applicationPrefix: string;
+}
+
+/** Sees to it that an election does one thing at a time: whoever asks while a tick is under way shares its answer. */
+export function inTurn(election: SessionElection): SessionElection {
+  let ticking: Promise<Leadership | null> | null = null;
+  return {
+    driver: election.driver,
+    leaseDurationMs: election.leaseDurationMs,
+    get leader() {
+      return election.leader;
+    },
+    get leaderMissing() {
+      return election.leaderMissing;
+    },
+    tick() {
+      ticking ??= election.tick().finally(() => {
+        ticking = null;
+      });
+      return ticking;
+    },
+    async resign() {
+      await ticking?.catch(() => undefined);
+      await election.resign();
+    },
+  };
 }

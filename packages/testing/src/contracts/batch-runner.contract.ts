@@ -26,6 +26,7 @@ export function batchRunnerContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
       workerId: workerA,
       claim: "unowned",
       graceMs: LONG_MS,
+      batchTimeoutMs: LONG_MS,
       heartbeatTimeoutMs: LONG_MS,
     });
     if (acquired.outcome !== "acquired")

@@ -1,4 +1,4 @@
-import type { AcquireRequest, ControlSession, Leadership } from "@pup/core";
+import type { AcquireRequest, ControlSession, Leadership, WorkerStatus } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { openForEach } from "./open-for-each.ts";
 import { range } from "./sample-events.ts";
@@ -50,11 +50,26 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       }
     });
 
+    it("see the same of each other when they report, when they look and when they deal", async () => {
+      const session = await openSession();
+      await register(session, workerA, workerB);
+      const known = async (workers: Promise<readonly WorkerStatus[] | undefined>) =>
+        (await workers)
+          ?.map(({ workerId, livenessLockHeld }) => ({ workerId, livenessLockHeld }))
+          .sort((a, b) => (a.workerId < b.workerId ? -1 : 1));
+      const observed = await known(session.observeWorkers());
+
+      expect(observed?.map(({ workerId }) => workerId)).toEqual([workerA, workerB]);
+      expect(await known(sync(session, workerA).then((view) => view?.workers))).toEqual(observed);
+      expect(await known(session.survey().then(({ statuses }) => statuses))).toEqual(observed);
+      expect((await sync(session, workerA, { beat: false }))?.workers).toBeUndefined();
+    });
+
     it("have nothing to run at first", async () => {
       const session = await openSession();
       await register(session, workerA);
 
-      expect(await sync(session, workerA)).toEqual({ assigned: [], liveWorkers: 1, deadLettersDue: [] });
+      expect(await sync(session, workerA)).toMatchObject({ assigned: [], liveWorkers: 1, deadLettersDue: [] });
     });
 
     it("may register twice, and then count with what they said last", async () => {
@@ -101,7 +116,7 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       expect(await sync(session, workerA)).toBeNull();
       expect((await session.survey()).assignments).toEqual(new Map([["invoices", workerB]]));
       await register(session, workerA);
-      expect(await sync(session, workerA)).toEqual({ assigned: [], liveWorkers: 2, deadLettersDue: [] });
+      expect(await sync(session, workerA)).toMatchObject({ assigned: [], liveWorkers: 2, deadLettersDue: [] });
     });
 
     it("may sign off who are not registered", async () => {
@@ -115,9 +130,16 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
     /** A session that holds the lock; null where sessions cannot hold any. */
     const holder = async (workerId: string) => {
       const session = await setup().other.openControlSession();
-      await register(session, workerId);
-      return (await session.holdLivenessLock(workerId)) ? session : null;
+      return (await session.register({ workerId, consumers: [] })) ? session : null;
     };
+
+    it("are held when registering says so, and only then", async () => {
+      const session = await openSession();
+      const held = await session.register({ workerId: workerA, consumers: [] });
+
+      expect(await observed(session, workerA)).toMatchObject({ livenessLockHeld: held });
+      expect(await session.holdLivenessLock(workerA)).toBe(held);
+    });
 
     it("are held as soon as anybody can see the worker", async (context) => {
       if (!(await holder(workerA))) return context.skip();
@@ -234,6 +256,25 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       expect((await lead(session)).term).toBeGreaterThan(term);
     });
 
+    it("misses no leader as long as one reports to be alive, or nobody has been asked", async () => {
+      const session = await openSession();
+      const rival = await setup().other.openControlSession();
+      for (const [each, workerId] of [
+        [session, workerA],
+        [rival, workerB],
+      ] as const) {
+        await register(each, workerId);
+        await sync(each, workerId);
+      }
+      expect(rival.election.leaderMissing).toBe(false);
+
+      await lead(session);
+      await rival.election.tick();
+
+      expect(rival.election.leaderMissing).toBe(false);
+      expect(session.election.leaderMissing).toBe(false);
+    });
+
     it("passes the leadership on when the leader's session is lost, which knows it", async () => {
       const session = await openSession();
       const rival = await setup().other.openControlSession();
@@ -269,9 +310,13 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
 
       await assignTo(session, { orders: workerA, invoices: workerB });
 
-      expect(await sync(session, workerA)).toEqual({ assigned: ["orders"], liveWorkers: 2, deadLettersDue: [] });
-      expect(await sync(session, workerB)).toEqual({ assigned: ["invoices"], liveWorkers: 2, deadLettersDue: [] });
-      expect(await session.survey()).toEqual({
+      expect(await sync(session, workerA)).toMatchObject({ assigned: ["orders"], liveWorkers: 2, deadLettersDue: [] });
+      expect(await sync(session, workerB)).toMatchObject({
+        assigned: ["invoices"],
+        liveWorkers: 2,
+        deadLettersDue: [],
+      });
+      expect(await session.survey()).toMatchObject({
         workers: expect.arrayContaining([
           { workerId: workerA, consumers: expect.arrayContaining(["orders", "invoices"]) },
           { workerId: workerB, consumers: expect.arrayContaining(["orders", "invoices"]) },
@@ -332,6 +377,7 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
         workerId: workerA,
         claim: "assigned",
         graceMs: 80,
+        batchTimeoutMs: 80,
         heartbeatTimeoutMs: LONG_MS,
       };
       await assignTo(session, { orders: workerA });

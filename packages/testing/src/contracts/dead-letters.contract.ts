@@ -27,6 +27,7 @@ export function deadLettersContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
       workerId: workerA,
       claim: "unowned",
       graceMs: LONG_MS,
+      batchTimeoutMs: LONG_MS,
       heartbeatTimeoutMs: LONG_MS,
     });
     if (acquired.outcome !== "acquired") throw new Error(`Expected to acquire it, got "${acquired.outcome}".`);

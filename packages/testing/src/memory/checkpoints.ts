@@ -1,4 +1,12 @@
-import type { AcquireRequest, AcquireResult, Checkpoint, CheckpointAdvance, GlobalPosition } from "@pup/core";
+import type {
+  AcquirableRequest,
+  AcquireRequest,
+  AcquireResult,
+  Checkpoint,
+  CheckpointAdvance,
+  Claim,
+  GlobalPosition,
+} from "@pup/core";
 import type { Database } from "./database.ts";
 import { MemoryConnectionError } from "./errors.ts";
 import { lockRow, readRow, readRows, rollbackTransaction, rowName, type Transaction, writeRow } from "./transaction.ts";
@@ -7,6 +15,9 @@ const CHECKPOINTS = "consumer_checkpoints";
 
 /** How long a take-over waits for the checkpoint's row, in milliseconds. */
 const LOCK_TIMEOUT_MS = 200;
+
+/** How long after the time of its last batch a live owner may still hold the row, in milliseconds. */
+const STUCK_AFTER_MS = 5_000;
 
 export function readCheckpoint(database: Database, tx: Transaction | null, consumer: string): Checkpoint | undefined {
   return readRow<Checkpoint>(database, tx, CHECKPOINTS, consumer);
@@ -95,8 +106,15 @@ export async function acquire(
   return { outcome: "acquired", epoch, position: checkpoint.position };
 }
 
-function refuse(database: Database, request: AcquireRequest, { ownerId }: Checkpoint): AcquireResult | null {
-  const { consumer, workerId, claim, graceMs, heartbeatTimeoutMs } = request;
+export function acquirable(database: Database, { consumers, ...claim }: AcquirableRequest): readonly string[] {
+  return consumers.filter((consumer) => {
+    const checkpoint = readCheckpoint(database, null, consumer);
+    return !checkpoint || refuse(database, claim, checkpoint) === null;
+  });
+}
+
+function refuse(database: Database, request: Claim, { consumer, ownerId }: Checkpoint): AcquireResult | null {
+  const { workerId, claim, graceMs, heartbeatTimeoutMs } = request;
   const isRival = (id: string | null) => id !== null && id !== workerId && isAlive(database, id, heartbeatTimeoutMs);
   const assignment = database.assignments.get(consumer);
 
@@ -116,14 +134,11 @@ function isAlive({ workers, clock }: Database, workerId: string, heartbeatTimeou
 
 /** @returns false when the row was still locked after {@link LOCK_TIMEOUT_MS} */
 async function lockInTime(database: Database, transaction: Transaction, request: AcquireRequest): Promise<boolean> {
-  const { consumer, workerId, heartbeatTimeoutMs } = request;
+  const { consumer } = request;
   const timeUp = new AbortController();
   const cancel = database.clock.after(LOCK_TIMEOUT_MS, () => {
-    const ownerId = readCheckpoint(database, null, consumer)?.ownerId ?? null;
-    const ownerIsDead = ownerId !== null && ownerId !== workerId && !isAlive(database, ownerId, heartbeatTimeoutMs);
     const blocker = database.locks.holderOf(rowName(CHECKPOINTS, consumer)) as Transaction | null;
-    // A dead owner's transaction may hold the row for ever. A live one is given its time.
-    if (ownerIsDead && blocker)
+    if (blocker && mayEndBlocker(database, request))
       rollbackTransaction(database, blocker, new MemoryConnectionError("Terminated as a blocker."));
     else timeUp.abort(new Error("The row stayed locked."));
   });
@@ -136,6 +151,17 @@ async function lockInTime(database: Database, transaction: Transaction, request:
   } finally {
     cancel();
   }
+}
+
+/** A dead owner's transaction may hold the row for ever. A live one is given the time of a whole batch. */
+function mayEndBlocker(database: Database, request: AcquireRequest): boolean {
+  const { consumer, workerId, claim, graceMs, batchTimeoutMs, heartbeatTimeoutMs } = request;
+  const ownerId = readCheckpoint(database, null, consumer)?.ownerId ?? null;
+  if (ownerId === null || ownerId === workerId) return false;
+  if (!isAlive(database, ownerId, heartbeatTimeoutMs)) return true;
+  const assignedAtMs = database.assignments.get(consumer)?.assignedAtMs ?? Number.POSITIVE_INFINITY;
+  const isOverdue = database.clock.now() - assignedAtMs >= Math.max(graceMs, batchTimeoutMs) + STUCK_AFTER_MS;
+  return claim === "assigned" && isOverdue;
 }
 
 function byConsumer(a: { readonly consumer: string }, b: { readonly consumer: string }): number {

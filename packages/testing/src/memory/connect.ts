@@ -1,6 +1,14 @@
 import { type AggregateRef, isPupError } from "@pup/core";
 import { appendEvents, readVersion } from "./append-events.ts";
-import { acquire, advance, createCheckpoint, greatestCheckpoint, readCheckpoint, release } from "./checkpoints.ts";
+import {
+  acquirable,
+  acquire,
+  advance,
+  createCheckpoint,
+  greatestCheckpoint,
+  readCheckpoint,
+  release,
+} from "./checkpoints.ts";
 import { type MemoryControlSession, openControlSession } from "./control-session.ts";
 import type { Database } from "./database.ts";
 import {
@@ -129,6 +137,7 @@ export function connect(database: Database, { applicationName, beforeOperation }
     createCheckpoint: (consumer, position) =>
       write("createCheckpoint", (transaction) => createCheckpoint(database, transaction, consumer, position)),
     acquire: (request) => write("acquire", (transaction) => acquire(database, transaction, request)),
+    acquirable: (request) => run("acquirable", () => acquirable(database, request)),
     advance: (advances) =>
       write("advance", (transaction) => {
         transaction.afterCommit.push(passed);

@@ -4,6 +4,7 @@ import {
   type ControlSignal,
   InvalidStateError,
   type Leadership,
+  type WorkerStatus,
 } from "@pup/core";
 import type { Database, ServerSession } from "./database.ts";
 import { dueAmong } from "./dead-letters.ts";
@@ -27,6 +28,7 @@ export function openControlSession(
   const { clock, workers, assignments, leader, signals } = database;
   const lost = new AbortController();
   let over: Error | null = null;
+  let leaderMissing = false;
 
   const end = (reason: Error) => {
     if (over) return;
@@ -57,7 +59,15 @@ export function openControlSession(
     lost: lost.signal,
     election: {
       driver: database.sessionLocks ? "advisory" : "lease",
-      tick: () => call("election.tick", () => tick(database, session)),
+      tick: () =>
+        call("election.tick", () => {
+          const leadership = tick(database, session);
+          leaderMissing = leadership === null && isLeaderSilent(database, session);
+          return leadership;
+        }),
+      get leaderMissing() {
+        return leaderMissing;
+      },
       resign: () =>
         call("election.resign", () => {
           if (leader.holder === session) leader.holder = null;
@@ -69,6 +79,7 @@ export function openControlSession(
         workers.set(workerId, { consumers: [...consumers], heartbeatAtMs: clock.now() });
         if (database.sessionLocks) session.livenessLocks.add(workerId);
         signal("worker-joined");
+        return database.sessionLocks;
       }),
     sync: ({ workerId, beat, heartbeatTimeoutMs }) =>
       call("sync", () => {
@@ -81,6 +92,7 @@ export function openControlSession(
         return {
           assigned,
           deadLettersDue: dueAmong(database, assigned),
+          ...(beat && { workers: statuses(database) }),
           liveWorkers: [...workers].filter(([id, row]) => id === workerId || row.heartbeatAtMs >= silentSinceMs).length,
         };
       }),
@@ -95,17 +107,11 @@ export function openControlSession(
         // The leader looks at its workers; a leaver is news to it as much as a joiner.
         signal("worker-joined");
       }),
-    observeWorkers: () =>
-      call("observeWorkers", () =>
-        [...workers].map(([workerId, { heartbeatAtMs }]) => ({
-          workerId,
-          heartbeatAgeMs: clock.now() - heartbeatAtMs,
-          livenessLockHeld: [...database.sessions].some(({ livenessLocks }) => livenessLocks.has(workerId)),
-        })),
-      ),
+    observeWorkers: () => call("observeWorkers", () => statuses(database)),
     survey: () =>
       call("survey", () => ({
         workers: [...workers].map(([workerId, { consumers }]) => ({ workerId, consumers })),
+        statuses: statuses(database),
         assignments: new Map([...assignments].map(([consumer, { workerId }]) => [consumer, workerId])),
       })),
     assign: (leadership, plan) =>
@@ -129,20 +135,37 @@ export function openControlSession(
   };
 }
 
-function tick({ leader, workers, clock }: Database, session: ServerSession): Leadership | null {
+function tick(database: Database, session: ServerSession): Leadership | null {
+  const { leader, clock } = database;
   const { holder } = leader;
-  if (holder && holder !== session && session.heartbeatTimeoutMs !== null && holder.workerId !== null) {
-    // A leader that has gone silent holds its lock as long as its connection does: end that.
-    const lastSeenMs = workers.get(holder.workerId)?.heartbeatAtMs ?? Number.NEGATIVE_INFINITY;
-    if (clock.now() - lastSeenMs > session.heartbeatTimeoutMs) {
-      holder.terminate(new MemoryConnectionError("Terminated as a leader that had gone silent."));
-    }
+  // A leader that has gone silent holds its lock as long as its connection does: end that. A session that belongs to no worker
+  // stands for one that cannot be ended.
+  if (holder && holder !== session && holder.workerId !== null && isLeaderSilent(database, session)) {
+    holder.terminate(new MemoryConnectionError("Terminated as a leader that had gone silent."));
   }
   if (leader.holder === null) {
     leader.holder = session;
+    leader.sinceMs = clock.now();
     leader.term += 1;
   }
   return leader.holder === session ? { term: leader.term } : null;
+}
+
+/** Whoever leads has not been heard of for as long as the session takes for death. */
+function isLeaderSilent({ leader, workers, clock }: Database, { heartbeatTimeoutMs }: ServerSession): boolean {
+  if (leader.holder === null || heartbeatTimeoutMs === null) return false;
+  const { workerId } = leader.holder;
+  const unknown = workerId === null ? leader.sinceMs : Number.NEGATIVE_INFINITY;
+  const lastSeenMs = (workerId === null ? undefined : workers.get(workerId)?.heartbeatAtMs) ?? unknown;
+  return clock.now() - lastSeenMs > heartbeatTimeoutMs;
+}
+
+function statuses({ workers, sessions, clock }: Database): readonly WorkerStatus[] {
+  return [...workers].map(([workerId, { heartbeatAtMs }]) => ({
+    workerId,
+    heartbeatAgeMs: clock.now() - heartbeatAtMs,
+    livenessLockHeld: [...sessions].some(({ livenessLocks }) => livenessLocks.has(workerId)),
+  }));
 }
 
 function assign(database: Database, leadership: Leadership, plan: AssignmentPlan): boolean {

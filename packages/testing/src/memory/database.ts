@@ -61,7 +61,7 @@ export interface Database {
   readonly workers: Map<string, WorkerRow>;
   readonly assignments: Map<string, AssignmentRow>;
   readonly sessions: Set<ServerSession>;
-  readonly leader: { term: number; holder: ServerSession | null };
+  readonly leader: { term: number; holder: ServerSession | null; sinceMs: number };
 
   /** Last position drawn, committed or not. */
   lastPosition: bigint;
@@ -86,7 +86,7 @@ export function createDatabase(options: Pick<Database, "clock" | "random" | "epo
     workers: new Map(),
     assignments: new Map(),
     sessions: new Set(),
-    leader: { term: 0, holder: null },
+    leader: { term: 0, holder: null, sinceMs: 0 },
     lastPosition: 0n,
     run: 1,
     recovering: false,

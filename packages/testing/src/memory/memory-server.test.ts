@@ -1,5 +1,6 @@
 import type { RecordedEvent } from "@pup/core";
 import { describe, expect, it } from "vitest";
+import { assignTo } from "../contracts/workers.ts";
 import { createManualClock } from "../manual-clock.ts";
 import { createSeededRandomness } from "../seeded-randomness.ts";
 import { createMemoryStore } from "./create-memory-store.ts";
@@ -336,7 +337,13 @@ describe("createMemoryStore", () => {
       const session = await store.openControlSession();
       for (const workerId of ["w-1", "w-2"]) await session.register({ workerId, consumers: ["orders"] });
       await store.createCheckpoint("orders", 0n);
-      const request = { consumer: "orders", claim: "unowned", graceMs: 0, heartbeatTimeoutMs: 1_000 } as const;
+      const request = {
+        consumer: "orders",
+        claim: "unowned",
+        graceMs: 0,
+        batchTimeoutMs: 30_000,
+        heartbeatTimeoutMs: 1_000,
+      } as const;
       await store.acquire({ ...request, workerId: "w-1" });
       const { signal } = new AbortController();
       const frozen = store.runBatch(
@@ -351,6 +358,33 @@ describe("createMemoryStore", () => {
 
       expect(acquired).toEqual({ outcome: "acquired", epoch: 2, position: 0n });
       await expect(frozen).rejects.toMatchObject({ code: "PUP_MEMORY_CONNECTION_LOST" });
+    });
+
+    it("leave a live owner the time of a whole batch, then take the consumer", async () => {
+      const { clock, store } = open();
+      const session = await store.openControlSession();
+      for (const workerId of ["w-1", "w-2"]) await session.register({ workerId, consumers: ["orders"] });
+      await store.createCheckpoint("orders", 0n);
+      const times = { graceMs: 1_000, batchTimeoutMs: 30_000, heartbeatTimeoutMs: 1_000_000 };
+      const request = { consumer: "orders", claim: "assigned", ...times } as const;
+      await assignTo(session, { orders: "w-1" });
+      await store.acquire({ ...request, workerId: "w-1" });
+      const { signal } = new AbortController();
+      const stuck = store.runBatch(
+        { consumer: "orders", epoch: 1, from: 0n, to: 5n, timeoutMs: 60_000, signal },
+        () => new Promise(() => undefined),
+      );
+      stuck.catch(() => undefined);
+      await assignTo(session, { orders: "w-2" });
+
+      await clock.advance(34_000);
+      const early = await clock.runUntil(store.acquire({ ...request, workerId: "w-2" }));
+      await clock.advance(1_000);
+      const late = await clock.runUntil(store.acquire({ ...request, workerId: "w-2" }));
+
+      expect(early).toEqual({ outcome: "held", ownerId: "w-1" });
+      expect(late).toEqual({ outcome: "acquired", epoch: 2, position: 0n });
+      await expect(stuck).rejects.toMatchObject({ code: "PUP_MEMORY_CONNECTION_LOST" });
     });
   });
 
