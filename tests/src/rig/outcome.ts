@@ -45,6 +45,10 @@ export interface RigOutcome {
   /** Worker processes that were started. */
   readonly workers: number;
   readonly crashes: number;
+  /** How often workers reported what they survive: a broken line, having been struck off, having been taken over from. */
+  readonly troubles: Fleet["troubles"];
+  /** How late the rig's own timers were at most, in milliseconds: how much to believe the times above. */
+  readonly rigLagMs: number;
   /** Worker options that are not the defaults. */
   readonly options: WorkerTimings;
   /** What was wrong, for people; empty when nothing was. */
@@ -63,8 +67,9 @@ export interface RunFacts {
   readonly arrival: Arrival;
   /** At an event of which nobody was told; null when they had not even come to the end. */
   readonly unnoticed: Arrival | null;
-  readonly fleet: Pick<Fleet, "crashes" | "failures" | "started">;
+  readonly fleet: Pick<Fleet, "crashes" | "failures" | "troubles" | "started">;
   readonly gapCloseMs: readonly number[];
+  readonly rigLagMs: number;
   readonly leftovers: readonly string[];
   readonly comparison: Comparison;
 }
@@ -99,6 +104,8 @@ export function summarize(facts: RunFacts): RigOutcome {
     appends: Object.fromEntries([...account.counts].sort()),
     workers: fleet.started,
     crashes: fleet.crashes.length,
+    troubles: fleet.troubles,
+    rigLagMs: facts.rigLagMs,
     options: facts.options,
     reasons,
     verdict: reasons.length === 0 ? "ok" : "failed",

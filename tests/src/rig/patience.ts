@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Patience {
-  /** How long to try, in milliseconds. */
-  readonly limitMs: number;
+  /** How long to try, in milliseconds; asked again with each look, since there can be reasons to wait longer. */
+  readonly limitMs: number | (() => number);
   /** From one look to the next, in milliseconds. @defaultValue `20` */
   readonly everyMs?: number;
   readonly signal: AbortSignal;
@@ -18,12 +18,13 @@ export async function lookUntil<Seen>(
   look: () => Promise<Seen | undefined>,
   { limitMs, everyMs = 20, signal }: Patience,
 ): Promise<Seen | undefined> {
-  const deadline = performance.now() + limitMs;
+  const startedAt = performance.now();
+  const limit = typeof limitMs === "number" ? () => limitMs : limitMs;
   for (;;) {
     signal.throwIfAborted();
     const seen = await look().catch(() => undefined);
     if (seen !== undefined) return seen;
-    if (performance.now() > deadline) return undefined;
+    if (performance.now() - startedAt > limit()) return undefined;
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -1,6 +1,6 @@
-import { constants } from "node:os";
 import { CommanderError } from "commander";
 import { parseRigArguments, type RigArguments, type RigCommand } from "./arguments.ts";
+import { interruptible } from "./interruptible.ts";
 import type { RigOutcome } from "./outcome.ts";
 import { runRig } from "./run-rig.ts";
 
@@ -15,13 +15,9 @@ export async function runProgram(command: RigCommand): Promise<void> {
     if (args.json) return;
     process.stderr.write(`${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(6)} s  ${text}\n`);
   };
-  const interrupted = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => interrupt(signal, interrupted));
-  }
 
   try {
-    const outcome = await runRig(args, tell, interrupted.signal);
+    const outcome = await runRig(args, tell, interruptible());
     for (const line of describe(outcome)) tell(line);
     console.log(JSON.stringify(outcome));
     process.exitCode ??= outcome.verdict === "ok" ? 0 : 1;
@@ -40,14 +36,6 @@ function readArguments(command: RigCommand): RigArguments {
     if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
     throw error;
   }
-}
-
-/** Ends the run in order; asked again, at once: the server and the workers have somebody who ends them then. */
-function interrupt(signal: "SIGINT" | "SIGTERM" | "SIGHUP", interrupted: AbortController): void {
-  const exitCode = 128 + constants.signals[signal];
-  if (interrupted.signal.aborted) process.exit(exitCode);
-  process.exitCode = exitCode;
-  interrupted.abort(new Error(`Interrupted by ${signal}; everything has been cleaned up.`));
 }
 
 function describe(outcome: RigOutcome): readonly string[] {

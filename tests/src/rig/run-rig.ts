@@ -9,6 +9,7 @@ import { prepareDatabase } from "./database/prepare-database.ts";
 import { type Fault, type PlannedFault, planFaults } from "./faults/plan.ts";
 import { runPlan } from "./faults/run-plan.ts";
 import { createFleet, type Fleet } from "./fleet/fleet.ts";
+import { startLagMeter } from "./lag-meter.ts";
 import { openAccount } from "./load/account.ts";
 import { createGapTimes } from "./load/gap-times.ts";
 import { openKysely, runWriters, writers } from "./load/run-writers.ts";
@@ -80,6 +81,7 @@ async function runOnDatabase(
   const gaps = createGapTimes(account.spans);
   const notifications = { lost: false };
   const stop = new AbortController();
+  const lag = startLagMeter();
   let fleet: Fleet | undefined;
 
   const markers = createChance(seed, MARKERS);
@@ -105,8 +107,10 @@ async function runOnDatabase(
       onGap: gaps.add,
     });
     const stage: Stage = { server, sql, fleet, timings, broken, notifications, mark, signal: ended, tell };
-    await Promise.all(fleet.seats.map((seat) => fleet?.start(seat)));
-    tell(`${fleet.seats.length} workers run; ${writers} writers append for ${seconds} s`);
+    const starting = fleet.seats.map((seat) => fleet?.start(seat));
+    const pids = fleet.seats.map((seat) => seat.process?.pid).join(", ");
+    await Promise.all(starting);
+    tell(`${fleet.seats.length} workers run (pids ${pids}); ${writers} writers append for ${seconds} s`);
 
     const desk = { store, account, notifies: () => !notifications.lost };
     const writing = runWriters({ ...desk, sql: application, db, seed, stop: stop.signal, signal: ended });
@@ -141,11 +145,13 @@ async function runOnDatabase(
       unnoticed,
       fleet,
       gapCloseMs: gaps.all(),
+      rigLagMs: lag.longestMs,
       leftovers: await findLeftovers(sql, ended),
       comparison: await compareLog(sql, account),
     });
   } finally {
     ending.abort();
+    lag.stop();
     await fleet?.close();
     await Promise.all([store.close(), application?.end({ timeout: 1 }), db.destroy().catch(() => undefined)]);
     await sql.end({ timeout: 1 });

@@ -21,6 +21,8 @@ export interface Fleet {
   readonly crashes: readonly string[];
   /** Reasons why consumers have stopped. */
   readonly failures: readonly string[];
+  /** How often workers reported what they survive, by what it was. */
+  readonly troubles: Readonly<Record<string, number>>;
   /** Worker processes that were ever started. */
   readonly started: number;
   /** Starts a process where none runs. Resolves when it runs. */
@@ -54,6 +56,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
   const { databaseUrl, timings, broken, stopLimitMs, onGap } = options;
   const crashes: string[] = [];
   const failures: string[] = [];
+  const troubles: Record<string, number> = {};
   let started = 0;
 
   const poll = broken === "notify-reconcile" ? "notify" : "poll";
@@ -78,6 +81,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
     seats,
     crashes,
     failures,
+    troubles,
     get started() {
       return started;
     },
@@ -96,6 +100,7 @@ export async function createFleet(options: FleetOptions): Promise<Fleet> {
         clockSkewMs,
         onReport(report) {
           if (report.kind === "gap" && furnished.disturbedAt < report.gap.seenAt) onGap(report.gap);
+          if (report.kind === "trouble") troubles[report.what] = (troubles[report.what] ?? 0) + 1;
           if (report.kind === "failed") failures.push(`${report.consumer} on ${seat.name}: ${report.reason}`);
         },
         onCrash: (reason) => crashes.push(reason),

@@ -1,3 +1,4 @@
+import { startLagMeter } from "../lag-meter.ts";
 import { machineMs } from "../machine-time.ts";
 import { lookUntil } from "../patience.ts";
 import { readOwnership, type Stage } from "../stage.ts";
@@ -19,16 +20,17 @@ export interface Arrival {
 
 /**
  * Waits until every consumer has committed up to a position, and live workers share them out evenly. Promised is that it takes no
- * longer than silence of a dead worker, a look of the leader, some slack, and the work that has piled up.
+ * longer than silence of a dead worker, a look of the leader, some slack, and the work that has piled up. By how much this process is
+ * late meanwhile, everybody else may be late too: a busy machine is no fault of theirs.
  */
 export async function awaitHead(stage: Stage, position: bigint): Promise<Arrival> {
   const { sql, timings, signal } = stage;
   const startedAt = machineMs();
   const behindAtFirst = (await readOwnership(sql)).map((owned) => Number(position - owned.position));
   const backlog = behindAtFirst.reduce((sum, behind) => sum + Math.max(0, behind), 0);
-  const limitMs = Math.round(
-    timings.heartbeatTimeoutMs + timings.rebalanceIntervalMs + SLACK_MS + backlog * MS_PER_EVENT,
-  );
+  const promisedMs = timings.heartbeatTimeoutMs + timings.rebalanceIntervalMs + SLACK_MS + backlog * MS_PER_EVENT;
+  const lag = startLagMeter();
+  const limitMs = () => promisedMs + lag.totalMs;
 
   let complaints: readonly string[] = [];
   await lookUntil(
@@ -38,7 +40,8 @@ export async function awaitHead(stage: Stage, position: bigint): Promise<Arrival
     },
     { limitMs, everyMs: 25, signal },
   );
-  return { catchUpMs: Math.round(machineMs() - startedAt), limitMs, complaints };
+  lag.stop();
+  return { catchUpMs: Math.round(machineMs() - startedAt), limitMs: Math.round(limitMs()), complaints };
 }
 
 async function complain({ sql, fleet }: Stage, position: bigint): Promise<string[]> {

@@ -16,6 +16,8 @@ export interface WorkerSettings {
 export type WorkerReport =
   /** It runs, and can be given consumers. */
   | { readonly kind: "started"; readonly workerId: string }
+  /** Its line to the others broke, it was struck off and has come back, or it lost a consumer to another worker. */
+  | { readonly kind: "trouble"; readonly what: "disconnected" | "rejoined" | "fenced" }
   /** Positions turned out to be nobody's. */
   | { readonly kind: "gap"; readonly gap: ClosedGap }
   /** It is about to stop as it was ordered to, before a batch that goes up to this position. */

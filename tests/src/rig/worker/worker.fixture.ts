@@ -43,6 +43,11 @@ worker.events.on("worker:started", ({ workerId }) => report({ kind: "started", w
 worker.events.on("consumer:failed", ({ consumer, error }) =>
   report({ kind: "failed", consumer, reason: error instanceof Error ? String(error.stack) : String(error) }),
 );
+worker.events.on("worker:disconnected", () => report({ kind: "trouble", what: "disconnected" }));
+worker.events.on("worker:rejoined", () => report({ kind: "trouble", what: "rejoined" }));
+worker.events.on("consumer:released", ({ reason }) => {
+  if (reason === "fenced") void report({ kind: "trouble", what: "fenced" });
+});
 gaps.watch(worker.events, (gap) => report({ kind: "gap", gap }));
 process.on("message", ({ freezeBeforeBatchOf }: WorkerOrder) => freezing.order(freezeBeforeBatchOf));
 
