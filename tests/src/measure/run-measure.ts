@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { interruptible } from "../rig/interruptible.ts";
+import { end, interruptible } from "../rig/interruptible.ts";
 import { type AskedMeasure, parseMeasure } from "./measures.ts";
 
 /**
@@ -14,11 +14,11 @@ export async function runMeasure(args: readonly string[]): Promise<void> {
   try {
     const outcome = await run({ tell, signal: interruptible() });
     console.log(JSON.stringify(outcome));
-    process.exitCode ??= outcome.verdict === "ok" ? 0 : 1;
+    end(outcome.verdict === "ok" ? 0 : 1);
   } catch (error) {
-    process.exitCode ??= 1;
     console.error(error);
     console.log(JSON.stringify({ reason: String(error instanceof Error ? error.message : error), verdict: "failed" }));
+    end(1);
   }
 }
 

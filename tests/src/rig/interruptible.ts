@@ -16,3 +16,11 @@ export function interruptible(): AbortSignal {
   }
   return interrupted.signal;
 }
+
+/**
+ * Ends the program, with this exit code unless it was interrupted. Without a word, Node 24 now and then does not get to its end: where
+ * sockets were cut in the middle of something, it turns round in its own clean-up (seen with SIGINT during the first connections).
+ */
+export function end(exitCode: number): never {
+  process.exit(process.exitCode ?? exitCode);
+}

@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { parseRigArguments, type RigArguments, type RigCommand } from "./arguments.ts";
-import { interruptible } from "./interruptible.ts";
+import { end, interruptible } from "./interruptible.ts";
 import type { RigOutcome } from "./outcome.ts";
 import { runRig } from "./run-rig.ts";
 
@@ -20,12 +20,12 @@ export async function runProgram(command: RigCommand): Promise<void> {
     const outcome = await runRig(args, tell, interruptible());
     for (const line of describe(outcome)) tell(line);
     console.log(JSON.stringify(outcome));
-    process.exitCode ??= outcome.verdict === "ok" ? 0 : 1;
+    end(outcome.verdict === "ok" ? 0 : 1);
   } catch (error) {
-    process.exitCode ??= 1;
     const { seed, seconds } = args;
     const reason = error instanceof Error ? String(error.stack) : String(error);
     console.log(JSON.stringify({ command, seed, seconds, reasons: [reason], verdict: "failed" }));
+    end(1);
   }
 }
 
