@@ -23,7 +23,13 @@ const tasks = {
   test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
   torture: { program: onSources("tests/src/torture.ts"), built: false, words: false, flags: rigFlags },
   chaos: { program: onSources("tests/src/chaos.ts"), built: false, words: false, flags: rigFlags },
-  measure: { program: onSources("tests/src/measure.ts"), built: false, words: true, flags: ["rounds", "json"] },
+  measure: {
+    program: onSources("tests/src/measure.ts"),
+    built: false,
+    words: true,
+    subcommands: true,
+    flags: ["rounds", "pooler_rounds", "json"],
+  },
   check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
   build: { program: [], built: true, words: false, flags: [] },
   format: {
@@ -62,11 +68,14 @@ function refuseSwallowedFlags() {
   const swallowed = task.flags.flatMap((flag) => {
     const value = process.env[`npm_config_${flag}`];
     if (value === undefined) return [];
-    return value === "true" ? [`--${flag}`] : [`--${flag}=${value}`];
+    const option = `--${flag.replaceAll("_", "-")}`;
+    return value === "true" ? [option] : [`${option}=${value}`];
   });
   const stray = !task.words && args.length > 0 && !args[0].startsWith("-");
   if (swallowed.length === 0 && !stray) return;
-  const meant = ["npm", "run", name, "--", ...swallowed, ...args].join(" ");
+  // The name of a subcommand comes first.
+  const words = task.subcommands ? args.splice(0, 1) : [];
+  const meant = ["npm", "run", name, "--", ...words, ...swallowed, ...args].join(" ");
   fail(`npm keeps flags for itself unless they stand behind "--". Perhaps you meant: ${meant}`);
 }
 
