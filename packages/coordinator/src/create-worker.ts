@@ -16,6 +16,7 @@ import { createMembership, type Membership } from "./membership.ts";
 import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
 import { runConsumersOnce } from "./run-once.ts";
 import { createSettledTracker } from "./settled-tracker.ts";
+import { isNoAnswer } from "./time-limit.ts";
 import type { RunOnceOutcome, Worker, WorkerHealth } from "./worker.ts";
 
 const START_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
@@ -104,7 +105,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
         await store.checkSchema();
         if (await member.join(stopping.signal)) return true;
       } catch (error) {
-        if (!store.isTransient(error)) throw error;
+        if (!store.isTransient(error) && !isNoAnswer(error)) throw error;
         cause = error;
         failures += 1;
         const retryInMs = backOffMs(failures, START_BACK_OFF, random);

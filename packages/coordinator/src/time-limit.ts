@@ -1,9 +1,14 @@
-import { type Clock, PupError } from "@pup/core";
+import { type Clock, isPupError, PupError } from "@pup/core";
 
 /** The database did not answer in time. */
 class NoAnswerError extends PupError {
   override readonly name = "NoAnswerError";
   readonly code = "PUP_NO_ANSWER";
+}
+
+/** Whether an error says that the database did not answer in time. Which the store cannot know: it may answer yet. */
+export function isNoAnswer(error: unknown): boolean {
+  return isPupError(error) && error.code === "PUP_NO_ANSWER";
 }
 
 /** Gives up waiting for `work` after `limitMs` milliseconds; what it still does is nobody's business then. */
