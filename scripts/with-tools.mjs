@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager;
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
+/** Flags of the programs that torture workers. */
+const rigFlags = ["seconds", "seed", "json", "break", "postgres"];
 
 /**
  * What `npm run` may be asked for. `program` runs on the pinned Node and gets the arguments; `built` says that it needs
@@ -19,6 +21,15 @@ const node = join(root, `node_modules/node-${process.platform}-${process.arch}/b
 const tasks = {
   start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "notify", "poll"] },
   test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
+  torture: { program: onSources("tests/src/torture.ts"), built: false, words: false, flags: rigFlags },
+  chaos: { program: onSources("tests/src/chaos.ts"), built: false, words: false, flags: rigFlags },
+  measure: {
+    program: onSources("tests/src/measure.ts"),
+    built: false,
+    words: true,
+    subcommands: true,
+    flags: ["rounds", "pooler_rounds", "json"],
+  },
   check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
   build: { program: [], built: true, words: false, flags: [] },
   format: {
@@ -29,6 +40,11 @@ const tasks = {
   },
   changeset: { program: ["node_modules/@changesets/cli/bin.js"], built: false, words: true, flags: ["empty"] },
 };
+
+/** What runs a program of the workspace on the sources of the packages, without a build. */
+function onSources(program) {
+  return ["--conditions=@pup/source", program];
+}
 
 const [name, ...args] = process.argv.slice(2);
 const task = tasks[name];
@@ -52,11 +68,14 @@ function refuseSwallowedFlags() {
   const swallowed = task.flags.flatMap((flag) => {
     const value = process.env[`npm_config_${flag}`];
     if (value === undefined) return [];
-    return value === "true" ? [`--${flag}`] : [`--${flag}=${value}`];
+    const option = `--${flag.replaceAll("_", "-")}`;
+    return value === "true" ? [option] : [`${option}=${value}`];
   });
   const stray = !task.words && args.length > 0 && !args[0].startsWith("-");
   if (swallowed.length === 0 && !stray) return;
-  const meant = ["npm", "run", name, "--", ...swallowed, ...args].join(" ");
+  // The name of a subcommand comes first.
+  const words = task.subcommands ? args.splice(0, 1) : [];
+  const meant = ["npm", "run", name, "--", ...words, ...swallowed, ...args].join(" ");
   fail(`npm keeps flags for itself unless they stand behind "--". Perhaps you meant: ${meant}`);
 }
 

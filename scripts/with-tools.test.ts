@@ -23,11 +23,20 @@ function run(args: readonly string[], env: NodeJS.ProcessEnv): SpawnSyncReturns<
 
 describe("with-tools", () => {
   it.each([
-    ["npm start --seconds 5", ["5"], { npm_config_seconds: "true" }, "npm run start -- --seconds 5"],
-    ["npm start --seconds=5", [], { npm_config_seconds: "5" }, "npm run start -- --seconds=5"],
-    ["npm start 5", ["5"], {}, "npm run start -- 5"],
+    ["npm start --seconds 5", ["start", "5"], { npm_config_seconds: "true" }, "npm run start -- --seconds 5"],
+    ["npm start --seconds=5", ["start"], { npm_config_seconds: "5" }, "npm run start -- --seconds=5"],
+    ["npm start 5", ["start", "5"], {}, "npm run start -- 5"],
+    ["npm run chaos --seed 1", ["chaos", "1"], { npm_config_seed: "true" }, "npm run chaos -- --seed 1"],
+    ["npm run torture --break=fence", ["torture"], { npm_config_break: "fence" }, "npm run torture -- --break=fence"],
+    ["npm run chaos 7", ["chaos", "7"], {}, "npm run chaos -- 7"],
+    [
+      "npm run measure gaps --rounds 3",
+      ["measure", "gaps", "3"],
+      { npm_config_rounds: "true" },
+      "npm run measure -- gaps --rounds 3",
+    ],
   ])("refuses %s, where npm has swallowed the flag, and says what was meant", (_, args, env, meant) => {
-    const { status, stderr } = run(["start", ...args], withNpx("exit 0", env));
+    const { status, stderr } = run(args, withNpx("exit 0", env));
 
     expect(status).toBe(2);
     expect(stderr).toContain(`Perhaps you meant: ${meant}\n`);

@@ -116,22 +116,23 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
     settled: SettledState,
     appenders: InFlightAppenders | null,
   ): Promise<void> {
-    if (settled.hole) {
-      // Under load one hole follows the other: each has a time of its own.
-      if (hole?.upTo !== settled.hole.upTo) {
-        hole = { upTo: settled.hole.upTo, since: clock.now(), nextAlarm: clock.now() + FIRST_ALARM_MS };
-      }
-      if (clock.now() < hole.nextAlarm) return;
-      hole.nextAlarm = clock.now() + NEXT_ALARM_MS;
-      for (const appender of appenders?.appenders ?? []) {
-        if (settled.hole.waitingFor?.has(appender.id)) alarm(appender, clock.now() - hole.since);
-      }
+    const closed = seen.hole !== null && settled.position > seen.position;
+    const waitedMs = hole ? clock.now() - hole.since : 0;
+    if (closed && !startHole) await reportGaps(seen.position, settled.position, waitedMs);
+    if (closed || !settled.hole) startHole = false;
+    if (!settled.hole) {
+      hole = null;
       return;
     }
-    const waitedMs = hole ? clock.now() - hole.since : 0;
-    hole = null;
-    if (seen.hole && !startHole) await reportGaps(seen.position, settled.position, waitedMs);
-    startHole = false;
+    // Under load one hole follows the other: each has a time of its own.
+    if (hole?.upTo !== settled.hole.upTo) {
+      hole = { upTo: settled.hole.upTo, since: clock.now(), nextAlarm: clock.now() + FIRST_ALARM_MS };
+    }
+    if (clock.now() < hole.nextAlarm) return;
+    hole.nextAlarm = clock.now() + NEXT_ALARM_MS;
+    for (const appender of appenders?.appenders ?? []) {
+      if (settled.hole.waitingFor?.has(appender.id)) alarm(appender, clock.now() - hole.since);
+    }
   }
 
   async function reportGaps(after: GlobalPosition, upTo: GlobalPosition, waitedMs: number): Promise<void> {

@@ -503,6 +503,22 @@ describe("Several workers", () => {
 });
 
 describe("The line to the other workers", () => {
+  it("is waited for at the start too: a database that does not answer in time ends no worker", async () => {
+    const fleet = createFleet();
+    let slow = true;
+    const member = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (slow && operation === "openControlSession") await sleep(fleet.clock, 8_000);
+    });
+    await fleet.clock.advance(60_000);
+    slow = false;
+    await fleet.append("o-1");
+    await fleet.clock.advance(30_000);
+
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    expect(member.connection.controlSessions).toHaveLength(1);
+    await fleet.stop(member);
+  });
+
   it("is closed when it opens too late", async () => {
     const fleet = createFleet();
     let slow = false;

@@ -114,7 +114,7 @@ function checkHistory(
   for (let looks = 0; looks < 8; looks++) tracker.look();
   reader.readUpTo(tracker.state.position);
 
-  expect(tracker.state).toEqual({ position: log.visible().at(-1) ?? 0n, hole: null });
+  expect(tracker.state).toEqual({ position: log.visible().at(-1) ?? 0n, hole: null, behind: [] });
   expect(reader.read).toEqual(log.visible());
 }
 
@@ -229,13 +229,17 @@ describe("the settled position", () => {
 
 describe("beginSettling", () => {
   it("takes the greatest checkpoint for settled, and all above it for one hole", () => {
-    expect(beginSettling(5n, 9n)).toEqual({ position: 5n, hole: { upTo: 9n, waitingFor: null, preparedAdded: false } });
-    expect(beginSettling(9n, 9n)).toEqual({ position: 9n, hole: null });
-    expect(beginSettling(0n, 0n)).toEqual({ position: 0n, hole: null });
+    expect(beginSettling(5n, 9n)).toEqual({
+      position: 5n,
+      hole: { upTo: 9n, waitingFor: null, preparedAdded: false },
+      behind: [],
+    });
+    expect(beginSettling(9n, 9n)).toEqual({ position: 9n, hole: null, behind: [] });
+    expect(beginSettling(0n, 0n)).toEqual({ position: 0n, hole: null, behind: [] });
   });
 
   it("keeps a checkpoint that lies beyond the newest event: what was above was rolled back or deleted", () => {
-    expect(beginSettling(9n, 5n)).toEqual({ position: 9n, hole: null });
+    expect(beginSettling(9n, 5n)).toEqual({ position: 9n, hole: null, behind: [] });
   });
 });
 
@@ -243,32 +247,37 @@ describe("observeScan", () => {
   const scan = (contiguous: bigint, hole: boolean, highest: bigint) => ({ contiguous, hole, highest });
 
   it("settles a run without holes at once", () => {
-    expect(observeScan(beginSettling(3n, 3n), scan(7n, false, 7n))).toEqual({ position: 7n, hole: null });
+    expect(observeScan(beginSettling(3n, 3n), scan(7n, false, 7n))).toEqual({ position: 7n, hole: null, behind: [] });
   });
 
   it("settles the run before a hole, and remembers the highest position behind it", () => {
     expect(observeScan(beginSettling(3n, 3n), scan(5n, true, 9n))).toEqual({
       position: 5n,
       hole: { upTo: 9n, waitingFor: null, preparedAdded: false },
+      behind: [],
     });
   });
 
-  it("keeps waiting for the hole it waits for, whatever comes behind it", () => {
+  it("keeps waiting for the hole it waits for, and remembers what comes behind it", () => {
     const state = observeScan(beginSettling(3n, 3n), scan(3n, true, 9n));
     const waiting = observeAppenders(state, { appenders: [appender("3/1")] });
 
-    expect(observeScan(waiting, scan(3n, true, 20n))).toEqual(waiting);
+    expect(observeScan(waiting, scan(3n, true, 9n))).toEqual(waiting);
+    expect(observeScan(waiting, scan(3n, true, 20n))).toEqual({
+      ...waiting,
+      behind: [{ upTo: 20n, waitingFor: null, preparedAdded: false }],
+    });
   });
 
   it("forgets a hole that was filled", () => {
     const state = observeScan(beginSettling(3n, 3n), scan(3n, true, 5n));
 
     expect(observeScan(state, scan(8n, true, 12n)).hole).toMatchObject({ upTo: 12n, waitingFor: null });
-    expect(observeScan(state, scan(8n, false, 8n))).toEqual({ position: 8n, hole: null });
+    expect(observeScan(state, scan(8n, false, 8n))).toEqual({ position: 8n, hole: null, behind: [] });
   });
 
   it("never goes back", () => {
-    expect(observeScan(beginSettling(9n, 9n), scan(4n, false, 4n))).toEqual({ position: 9n, hole: null });
+    expect(observeScan(beginSettling(9n, 9n), scan(4n, false, 4n))).toEqual({ position: 9n, hole: null, behind: [] });
   });
 });
 
@@ -277,7 +286,7 @@ describe("observeAppenders", () => {
   const observe = (state: SettledState, ...appenders: InFlightAppender[]) => observeAppenders(state, { appenders });
 
   it("closes a hole at once when nobody is in flight", () => {
-    expect(observe(hole)).toEqual({ position: 9n, hole: null });
+    expect(observe(hole)).toEqual({ position: 9n, hole: null, behind: [] });
   });
 
   it("waits for those it saw first, and for no others", () => {
@@ -285,7 +294,7 @@ describe("observeAppenders", () => {
     const fewer = observe(waiting, appender("3/2"), appender("3/3"));
 
     expect([...(fewer.hole?.waitingFor ?? [])]).toEqual(["3/2"]);
-    expect(observe(fewer, appender("3/3"), appender("3/4"))).toEqual({ position: 9n, hole: null });
+    expect(observe(fewer, appender("3/3"), appender("3/4"))).toEqual({ position: 9n, hole: null, behind: [] });
   });
 
   it("adds prepared ones once, when those it waited for are gone", () => {
@@ -294,7 +303,32 @@ describe("observeAppenders", () => {
     expect([...(prepared.hole?.waitingFor ?? [])]).toEqual(["-1/7"]);
 
     expect(observe(prepared, appender("-1/7", true), appender("-1/8", true)).hole?.waitingFor?.size).toBe(1);
-    expect(observe(prepared, appender("-1/8", true))).toEqual({ position: 9n, hole: null });
+    expect(observe(prepared, appender("-1/8", true))).toEqual({ position: 9n, hole: null, behind: [] });
+  });
+
+  it("lets what came behind the hole wait for those that were in flight when it was seen, and for no others", () => {
+    const first = observe(hole, appender("3/1"));
+    const second = observe(
+      observeScan(first, { contiguous: 3n, hole: true, highest: 20n }),
+      appender("3/1"),
+      appender("3/2"),
+    );
+    expect(second).toMatchObject({ position: 3n, hole: { upTo: 9n }, behind: [{ upTo: 20n }] });
+
+    const between = observe(second, appender("3/2"), appender("3/3"));
+    expect(between).toMatchObject({ position: 9n, hole: { upTo: 20n }, behind: [] });
+    expect([...(between.hole?.waitingFor ?? [])]).toEqual(["3/2"]);
+    expect(observe(between, appender("3/3"))).toEqual({ position: 20n, hole: null, behind: [] });
+  });
+
+  it("remembers no more parts than there are different ones to wait for", () => {
+    let state = hole;
+    for (let highest = 10n; highest < 100n; highest++) {
+      state = observeScan(state, { contiguous: 3n, hole: true, highest });
+      state = observe(state, appender("3/1"), ...(highest < 50n ? [] : [appender("3/2")]));
+    }
+
+    expect(state).toMatchObject({ hole: { upTo: 9n }, behind: [{ upTo: 49n }, { upTo: 99n }] });
   });
 
   it("does nothing without a hole", () => {

@@ -22,7 +22,8 @@ export async function createTrail(sql: Sql): Promise<void> {
     create table trail (
       seq bigint generated always as identity primary key,
       consumer text not null,
-      position bigint not null
+      position bigint not null,
+      epoch bigint
     )`;
 }
 
@@ -36,11 +37,16 @@ export function trailConsumer(name: string, consumer: Partial<Consumer<PgTransac
 }
 
 /** Leaves one row for each event, in one statement. */
-export async function leaveTrail(tx: PgTransaction, name: string, events: readonly RecordedEvent[]): Promise<void> {
+export async function leaveTrail(
+  tx: Pick<PgTransaction, "sql">,
+  name: string,
+  events: readonly RecordedEvent[],
+  epoch: number | null = null,
+): Promise<void> {
   const positions = JSON.stringify(events.map((event) => String(event.globalPosition)));
   await tx.sql`
-    insert into trail (consumer, position)
-    select ${name}, position::bigint
+    insert into trail (consumer, position, epoch)
+    select ${name}, position::bigint, ${epoch}::bigint
     from json_array_elements_text(${positions}::text::json) with ordinality as handled (position, number)
     order by number`;
 }
@@ -61,7 +67,9 @@ export async function compareTrail(sql: Sql, consumer: string, scope: EventScope
     select
       (select count(*) from wanted)::int as committed,
       (select count(*) from effects)::int as delivered,
-      (select count(*) from wanted where position not in (select position from effects))::int as lost,
+      (select count(*) from wanted where not exists (
+        select from effects where effects.position = wanted.position
+      ))::int as lost,
       (select count(*) - count(distinct position) from effects)::int as duplicates,
       (select count(*) from effects where position < before)::int as "outOfOrder"`;
   return report;

@@ -131,7 +131,7 @@ export function inFlightCases<Tx>(setup: () => StoreSetup<Tx>): void {
 
       await held.commit();
       state = await look(await look(state));
-      expect(state).toEqual({ position: head, hole: null });
+      expect(state).toEqual({ position: head, hole: null, behind: [] });
       expect((await read(before, state.position)).events).toHaveLength(2);
     });
 
@@ -140,7 +140,7 @@ export function inFlightCases<Tx>(setup: () => StoreSetup<Tx>): void {
       await appendAndRollBack();
       const head = last(await append("b"));
 
-      expect(await look(await look(await start()))).toEqual({ position: head, hole: null });
+      expect(await look(await look(await start()))).toEqual({ position: head, hole: null, behind: [] });
     });
 
     it("does not wait for appends that came later", async () => {

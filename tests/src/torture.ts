@@ -1,0 +1,5 @@
+// `npm run torture`: see docs/reliability.md.
+import "../../scripts/copy-migrations.ts"; // Without a build, store-pg would not find them in its folder.
+import { runProgram } from "./rig/run-program.ts";
+
+await runProgram("torture");
