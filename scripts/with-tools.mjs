@@ -10,15 +10,18 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager;
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
+/** A workspace of its own with more PostgreSQL servers: too much to be fetched for every task. */
+const servers = join(root, "scripts/postgres-servers");
 
 /**
  * What `npm run` may be asked for. `program` runs on the pinned Node and gets the arguments; `built` says that it needs
  * the packages as npm would publish them, while tests run on the sources. `words` says whether it takes arguments that
- * are no flags; `flags` are some that people forget to put behind `--`.
+ * are no flags; `flags` are some that people forget to put behind `--`. `servers` asks for every release of PostgreSQL.
  */
 const tasks = {
   start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "notify", "poll"] },
   test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
+  "test:matrix": { program: ["scripts/test-matrix.ts"], built: false, words: true, flags: [], servers: true },
   check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
   build: { program: [], built: true, words: false, flags: [] },
   format: {
@@ -41,6 +44,11 @@ let running;
 relaySignals();
 await step("installing", "npx", ["-y", pnpm, "install", "--frozen-lockfile"]);
 env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
+if (task.servers) {
+  await step("installing servers", "npx", ["-y", pnpm, "--dir", servers, "install", "--frozen-lockfile"]);
+  // Where Node looks for packages that it has found nowhere else.
+  env.NODE_PATH = [join(servers, "node_modules"), env.NODE_PATH].filter(Boolean).join(delimiter);
+}
 if (task.built) await step("building", "npx", ["-y", pnpm, "turbo", "run", "build", "--output-logs=errors-only"]);
 if (task.program.length > 0) {
   const { status } = await run(node, [...task.program, ...args], { stdio: "inherit" });
