@@ -8,6 +8,7 @@ export { type MigrateOptions, type MigrateResult, migrate } from "./schema/migra
 export type { SchemaOptions, TableNames } from "./schema/tables.ts";
 export type { ClientFactory, ClientOverrides, ConnectionOptions } from "./session/client.ts";
 export {
+  CertificateRefusedError,
   CommitUnknownError,
   ConnectionFailedError,
   ConnectionLostError,

@@ -1,6 +1,7 @@
 import { isPupError, SchemaMissingError } from "@pup/core";
 import type { Execute } from "../execute.ts";
-import { LoginRefusedError } from "../session/session-errors.ts";
+import { certificateProblem } from "../session/connection-error.ts";
+import { CertificateRefusedError, LoginRefusedError } from "../session/session-errors.ts";
 import { isLoginRefusal, sqlStateOf } from "../sql-state.ts";
 import { readAppliedVersions } from "./applied-migrations.ts";
 import { checkWorkerRights } from "./check-rights.ts";
@@ -13,6 +14,7 @@ import type { Tables } from "./tables.ts";
  * @throws {@link RightsMissingError} when it may not
  * @throws {@link LoginRefusedError} when the server is there and does not let us in: who begins learns it here, while for who
  * is at work it is one more lost connection, which a new password may end
+ * @throws {@link CertificateRefusedError} likewise, when it is not the server that it should be
  */
 export type CheckSchema = (execute: Execute) => Promise<void>;
 
@@ -33,6 +35,8 @@ export function createCheckSchema(tables: Tables): CheckSchema {
 
 function explainRefusal(error: unknown): never {
   const { cause } = error as { readonly cause?: unknown };
+  const problem = certificateProblem(cause);
+  if (problem !== undefined) throw new CertificateRefusedError(problem, { cause });
   if (isNoConnection(error) && isLoginRefusal(sqlStateOf(cause)))
     throw new LoginRefusedError((cause as Error).message, { cause });
   throw error;

@@ -89,8 +89,9 @@ async function connectTo({ host, port, path }: LineOptions, index: number, signa
   }
   // postgres.js gathers what it writes by itself.
   socket.setNoDelay(true);
-  // It looks for the server's name here when it sets up TLS.
-  return Object.assign(socket, address);
+  // It looks for the server's name here when it sets up TLS. An address it keeps from Node, which then compares the certificate
+  // with "localhost", unless it finds the address where it notes the names that it has looked up.
+  return Object.assign(socket, address, { _host: address.host });
 }
 
 function cutAfter(seconds: number, cut: AbortController): NodeJS.Timeout | undefined {
