@@ -61,7 +61,8 @@ export function createLine(openSocket: OpenSocket | undefined, onRefused: (reaso
         return socket;
       } catch (error) {
         onRefused(error);
-        throw error;
+        // Not the same one: postgres.js writes the values of its queries on the errors that it gets.
+        throw new Error("There is no line to the server.", { cause: error });
       } finally {
         clearTimeout(timer);
       }
