@@ -36,6 +36,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON pup.worker_nodes TO pup_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pup.consumer_assignments TO pup_worker;
 GRANT SELECT, INSERT, UPDATE ON pup.leader_lease TO pup_worker;
 
+-- Events that a consumer goes on without. Whoever retries or discards them by hand needs the same.
+GRANT SELECT, INSERT, UPDATE, DELETE ON pup.consumer_dead_letters TO pup_worker;
+
 -- Beyond pup --------------------------------------------------------------------------------------------------------------
 
 -- What consumers write is yours, and lies in a schema of yours:

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createWorker } from "@pup/coordinator";
-import type { ControlSession, ElectionDriver, Leadership } from "@pup/core";
+import type { ControlSession, ElectionDriver, Leadership, RecordedEvent } from "@pup/core";
 import { createNotifyDispatcher } from "@pup/dispatch-notify";
 import { createPollDispatcher } from "@pup/dispatch-poll";
 import type { PgStore, PgStoreOptions } from "@pup/store-pg";
@@ -319,9 +319,15 @@ async function workAsWorker(election: ElectionDriver): Promise<void> {
     const acquired = await store.acquire(request);
     if (acquired.outcome !== "acquired") throw new Error(`Expected the consumer, got ${acquired.outcome}.`);
     const { epoch } = acquired;
-    await store.readLog({ after: 0n, upTo: settled, limit: 10, maxBytes: 10_000 });
+    const page = await store.readLog({ after: 0n, upTo: settled, limit: 10, maxBytes: 10_000 });
     const { signal } = new AbortController();
-    await store.runBatch({ consumer, epoch, from: 0n, to: 1n, timeoutMs: 10_000, signal }, async () => undefined);
+    await store.runBatch({ consumer, epoch, from: 0n, to: 1n, timeoutMs: 10_000, signal }, async (_, letters) => {
+      await letters.put([{ event: page.events[0] as RecordedEvent, parked: false, failure: null }]);
+    });
+    await store.listDeadLetters({ consumer });
+    await store.retryDeadLetters({ consumer });
+    await store.nextDueDeadLetter(consumer);
+    await store.discardDeadLetters({ consumer });
     await store.advance([{ consumer, epoch, position: 2n }]);
     await store.readCheckpoints([consumer]);
     await store.greatestCheckpoint();

@@ -23,6 +23,7 @@ const WORKER_RIGHTS: Partial<Record<keyof TableNames, readonly string[]>> = {
   workerNodes: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   consumerAssignments: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   leaderLease: ["SELECT", "INSERT", "UPDATE"],
+  consumerDeadLetters: ["SELECT", "INSERT", "UPDATE", "DELETE"],
 };
 
 interface MissingRow {
