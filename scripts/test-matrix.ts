@@ -4,7 +4,9 @@
 // run. Ends with a table and a plain line of the sums; fails if anything did.
 import { parseArgs } from "node:util";
 import { findBinaries } from "../packages/testing/src/postgres/index.ts";
+import type { Results } from "./count-results.ts";
 import { chooseVersions, formatMatrix, type MatrixRow } from "./matrix-table.ts";
+import { runTorture } from "./run-torture.ts";
 import { runVitest } from "./run-vitest.ts";
 
 const files = ["packages/store-pg/", "packages/dispatch-notify/", "tests/src/roles", "tests/src/tls"];
@@ -23,9 +25,15 @@ function run(version: number): MatrixRow {
   const startedAt = Date.now();
   // Without a server that runs already: it has one version only.
   const env = { ...process.env, PUP_TEST_POSTGRES_VERSION: String(version), PUP_TEST_DATABASE_URL: "" };
-  const args = ["--project", "int", ...(positionals.length > 0 ? positionals : files)];
-  const { passed, failed, skipped } = runVitest(args, `.vitest/matrix-${version}.json`, env);
-  return { version, passed, failed, skipped, seconds: (Date.now() - startedAt) / 1_000 };
+  const isWhole = positionals.length === 0;
+  const args = ["--project", "int", ...(isWhole ? files : positionals)];
+  const results = [
+    runVitest(args, `.vitest/matrix-${version}.json`, env),
+    ...(isWhole ? [runTorture(version, env)] : []),
+  ];
+  const sum = (key: keyof Results) => results.reduce((total, result) => total + result[key], 0);
+  const seconds = (Date.now() - startedAt) / 1_000;
+  return { version, passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped"), seconds };
 }
 
 function readArguments() {
