@@ -37,8 +37,9 @@ function explainRefusal(error: unknown): never {
   const { cause } = error as { readonly cause?: unknown };
   const problem = certificateProblem(cause);
   if (problem !== undefined) throw new CertificateRefusedError(problem, { cause });
-  if (isNoConnection(error) && isLoginRefusal(sqlStateOf(cause)))
+  if (isNoConnection(error) && isLoginRefusal(sqlStateOf(cause))) {
     throw new LoginRefusedError((cause as Error).message, { cause });
+  }
   throw error;
 }
 
