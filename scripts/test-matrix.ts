@@ -1,6 +1,6 @@
 // Runs what depends on the server on every release of PostgreSQL that is installed, one after the other:
 //   npm run test:matrix [-- --versions 12,15] [files …]
-// Without files: all tests of store-pg and dispatch-notify that need a server, those of the roles and of TLS, and the torture
+// Without files: all tests of store-pg and dispatch-notify that need a server, those of roles, TLS and secrets, and the torture
 // run. Ends with a table and a plain line of the sums; fails if anything did.
 import { parseArgs } from "node:util";
 import { findBinaries } from "../packages/testing/src/postgres/index.ts";
@@ -9,7 +9,13 @@ import { chooseVersions, formatMatrix, type MatrixRow } from "./matrix-table.ts"
 import { runTorture } from "./run-torture.ts";
 import { runVitest } from "./run-vitest.ts";
 
-const files = ["packages/store-pg/", "packages/dispatch-notify/", "tests/src/roles", "tests/src/tls"];
+const files = [
+  "packages/store-pg/",
+  "packages/dispatch-notify/",
+  "tests/src/roles",
+  "tests/src/tls",
+  "tests/src/secrets",
+];
 
 const { values, positionals } = readArguments();
 const versions = readVersions(await findBinaries());
