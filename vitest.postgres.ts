@@ -4,7 +4,7 @@ import "./scripts/copy-migrations.ts";
 import { startPostgres } from "./packages/testing/src/postgres/index.ts";
 
 /**
- * One PostgreSQL server for a whole test run. A test file takes a database of its own on it:
+ * One PostgreSQL server for a whole test run, of the version that the project or the environment names. A test file takes a database of its own on it:
  *
  * ```ts
  * const database = await createDatabase(inject("postgresUrl"));
@@ -12,7 +12,11 @@ import { startPostgres } from "./packages/testing/src/postgres/index.ts";
  * ```
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgres({ settings: { max_connections: 200, max_prepared_transactions: 20 } });
+  const version = project.config.env?.PUP_TEST_POSTGRES_VERSION;
+  const server = await startPostgres({
+    ...(version !== undefined && { version: Number(version) }),
+    settings: { max_connections: 200, max_prepared_transactions: 20 },
+  });
   project.provide("postgresUrl", server.url);
   return server.close;
 }

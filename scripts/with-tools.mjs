@@ -12,11 +12,13 @@ const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packag
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
 /** Flags of the programs that torture workers. */
 const rigFlags = ["seconds", "seed", "json", "break", "postgres"];
+/** A workspace of its own with more PostgreSQL servers: too much to be fetched for every task. */
+const servers = join(root, "scripts/postgres-servers");
 
 /**
  * What `npm run` may be asked for. `program` runs on the pinned Node and gets the arguments; `built` says that it needs
  * the packages as npm would publish them, while tests run on the sources. `words` says whether it takes arguments that
- * are no flags; `flags` are some that people forget to put behind `--`.
+ * are no flags; `flags` are some that people forget to put behind `--`. `servers` asks for every release of PostgreSQL.
  */
 const tasks = {
   start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "notify", "poll"] },
@@ -28,8 +30,9 @@ const tasks = {
     built: false,
     words: true,
     subcommands: true,
-    flags: ["rounds", "pooler_rounds", "json"],
+    flags: ["rounds", "pooler_rounds", "workers", "consumers", "json"],
   },
+  "test:matrix": { program: ["scripts/test-matrix.ts"], built: false, words: true, flags: [], servers: true },
   check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
   build: { program: [], built: true, words: false, flags: [] },
   format: {
@@ -57,6 +60,11 @@ let running;
 relaySignals();
 await step("installing", "npx", ["-y", pnpm, "install", "--frozen-lockfile"]);
 env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
+if (task.servers) {
+  await step("installing servers", "npx", ["-y", pnpm, "--dir", servers, "install", "--frozen-lockfile"]);
+  // Where Node looks for packages that it has found nowhere else.
+  env.NODE_PATH = [join(servers, "node_modules"), env.NODE_PATH].filter(Boolean).join(delimiter);
+}
 if (task.built) await step("building", "npx", ["-y", pnpm, "turbo", "run", "build", "--output-logs=errors-only"]);
 if (task.program.length > 0) {
   const { status } = await run(node, [...task.program, ...args], { stdio: "inherit" });

@@ -11,7 +11,7 @@ export interface WorkerStore<Tx = unknown>
     DeadLetterQueue,
     Coordination {
   /**
-   * Checks that the tables are there and of a version that this store understands.
+   * Checks that the tables are there, of a version that this store understands, and that a worker may use them.
    *
    * @throws {@link SchemaMissingError} when they are not there: names the command that makes them
    * @throws {@link SchemaTooNewError} when they are newer

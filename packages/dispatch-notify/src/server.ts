@@ -120,8 +120,9 @@ function parse(connection: ConnectionOptions): ParsedOptions {
 
 function openSocket(address: string | { host: string; port: number }): Socket {
   if (typeof address === "string") return connect(address);
-  // postgres.js looks for the server's name here when it sets up TLS.
-  return Object.assign(connect(address), address);
+  // postgres.js looks for the server's name here when it sets up TLS. An address it keeps from Node, which then compares the
+  // certificate with "localhost", unless it finds the address where it notes the names that it has looked up.
+  return Object.assign(connect(address), address, { _host: address.host });
 }
 
 /** Waits until the socket is connected. Destroys it when the signal aborts, then or later. */

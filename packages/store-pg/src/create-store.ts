@@ -34,12 +34,13 @@ import { type Execute, executeWith } from "./execute.ts";
 import { createGate } from "./gate.ts";
 import { createNotifier } from "./notifier.ts";
 import { APPLICATION_PREFIX, type PgStoreOptions, resolvePgStoreOptions } from "./options.ts";
+import { RightsMissingError } from "./schema/check-rights.ts";
 import { createCheckSchema, schemaMissing } from "./schema/check-schema.ts";
 import { afterCommitOf } from "./session/after-commit.ts";
 import { createSessions } from "./session/create-sessions.ts";
 import type { RunTransaction } from "./session/transaction.ts";
 import type { PgTransaction } from "./session/transaction-facade.ts";
-import { sqlStateOf, UNDEFINED_SCHEMA, UNDEFINED_TABLE } from "./sql-state.ts";
+import { INSUFFICIENT_PRIVILEGE, sqlStateOf, UNDEFINED_SCHEMA, UNDEFINED_TABLE } from "./sql-state.ts";
 import { createOpenControlSession, type PgControlSession } from "./workers/open-control-session.ts";
 
 /** All that pup keeps in PostgreSQL, in one object. */
@@ -79,7 +80,7 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
   const { tables, notify, election, leaseDurationMs, logger, ...sessionsOptions } = resolvePgStoreOptions(options);
   const sessions = createSessions<UserTables>({ ...sessionsOptions, logger });
   const { transaction } = sessions;
-  const execute = explainMissingTables(executeWith(sessions.sql));
+  const execute = explainTables(executeWith(sessions.sql));
 
   const appendEvents = createAppendEvents(tables);
   const readStream = createReadStream(tables);
@@ -127,7 +128,8 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
       // Of a transaction of ours we see the commit. In one of the caller's the notification has to be part of it.
       const afterCommit = afterCommitOf(tx);
       const channel = wake && !afterCommit ? notify?.channel : undefined;
-      const result = await appendEvents(executeIn(tx), { input, expectedVersion, inCallersTransaction: true, channel });
+      const run = explainTables(executeIn(tx));
+      const result = await appendEvents(run, { input, expectedVersion, inCallersTransaction: true, channel });
       if (wake && notifier && !result.duplicate) afterCommit?.add(notifier.wake);
       return result;
     }
@@ -158,7 +160,7 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
     readStream: async (aggregate, range, { tx } = {}) =>
       tx === undefined
         ? pass(() => readStream(execute, aggregate, range))
-        : readStream(executeIn(tx), aggregate, range),
+        : readStream(explainTables(executeIn(tx)), aggregate, range),
 
     readLog: (request) => pass(() => readLog(execute, request)),
     latestPosition: () => pass(() => latestPosition(execute)),
@@ -204,15 +206,21 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
   };
 }
 
-/** Whoever forgot the migrations learns what to do, wherever it shows first. */
-function explainMissingTables(execute: Execute): Execute {
+/** Whoever forgot the migrations, or a role's rights, learns what to do, wherever it shows first. */
+function explainTables(execute: Execute): Execute {
   return async (text, values) => {
     try {
       return await execute(text, values);
     } catch (error) {
       const state = sqlStateOf(error);
-      if (state !== UNDEFINED_TABLE && state !== UNDEFINED_SCHEMA) throw error;
-      throw schemaMissing("Expected pup's tables, but one that is needed is not there.", { cause: error });
+      if (state === UNDEFINED_TABLE || state === UNDEFINED_SCHEMA) {
+        throw schemaMissing("Expected pup's tables, but one that is needed is not there.", { cause: error });
+      }
+      if (state === INSUFFICIENT_PRIVILEGE) {
+        const said = (error as Error).message;
+        throw new RightsMissingError(`Expected the role to have the rights for this, but: ${said}.`, { cause: error });
+      }
+      throw error;
     }
   };
 }

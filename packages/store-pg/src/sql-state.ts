@@ -3,6 +3,7 @@ export const UNIQUE_VIOLATION = "23505";
 export const LOCK_NOT_AVAILABLE = "55P03";
 export const UNDEFINED_TABLE = "42P01";
 export const UNDEFINED_SCHEMA = "3F000";
+export const INSUFFICIENT_PRIVILEGE = "42501";
 
 /** The SQLSTATE of an error that came from the server; undefined for every other one. */
 export function sqlStateOf(error: unknown): string | undefined {

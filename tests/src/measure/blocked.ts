@@ -1,15 +1,12 @@
-// What a blocked event loop costs at default options: `node --conditions=@pup/source tests/src/measure/blocked.ts [--json]`.
-// Twenty seconds must cost no ownership; after sixty others have taken over, and the worker rejoins. Takes two minutes.
-import { parseArgs } from "node:util";
 import { startPostgres } from "@pup/testing/postgres";
 import { type BlockReport, blockWorker } from "../support/block-worker.ts";
 import { openParts } from "../support/open-parts.ts";
+import type { MeasureOutcome } from "./measures.ts";
 
 /** What came of it. */
-export interface BlockedReport {
-  readonly measure: "blocked";
+export interface BlockedReport extends MeasureOutcome {
+  readonly command: "measure blocked";
   readonly blocks: readonly (BlockReport & { readonly ok: boolean })[];
-  readonly ok: boolean;
 }
 
 const KEEPS_MS = 20_000;
@@ -24,17 +21,10 @@ export async function measureBlocked(): Promise<BlockedReport> {
   };
   const reports = await Promise.all([measure("leader"), measure("follower")]);
   const blocks = reports.flat().map((report) => ({ ...report, ok: isAsPromised(report) }));
-  return { measure: "blocked", blocks, ok: blocks.every(({ ok }) => ok) };
+  return { command: "measure blocked", blocks, verdict: blocks.every(({ ok }) => ok) ? "ok" : "failed" };
 }
 
 function isAsPromised({ blockedMs, kept, rejoined, trails }: BlockReport): boolean {
   const isWhole = trails.every(({ lost, duplicates, outOfOrder }) => lost + duplicates + outOfOrder === 0);
   return isWhole && (blockedMs < LOSES_MS ? kept && !rejoined : !kept && rejoined);
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { json: { type: "boolean" } } });
-  const report = await measureBlocked();
-  console.log(JSON.stringify(report, null, values.json ? undefined : 2));
-  process.exitCode = report.ok ? 0 : 1;
 }

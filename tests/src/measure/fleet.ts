@@ -1,26 +1,22 @@
-// How a fleet's statements and sessions grow: `node --conditions=@pup/source tests/src/measure/fleet.ts [--workers 50]
-// [--consumers 500] [--json]`. Every worker is a process of its own, with a pool of two.
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { migrate } from "@pup/store-pg";
 import { startPostgres } from "@pup/testing/postgres";
 import postgres, { type Sql } from "postgres";
 import { type LabWorker, startLabWorker } from "../support/lab-worker.ts";
 import { createTrail } from "../support/trail.ts";
+import type { MeasureContext, MeasureOutcome } from "./measures.ts";
 
-/** What {@link measureFleet} is told. */
+/** How {@link measureFleet} measures. */
 export interface FleetMeasureOptions {
-  /** Worker processes. @defaultValue `50` */
-  readonly workers?: number | undefined;
-  /** Consumers in all; every worker has the code of each. @defaultValue `500` */
-  readonly consumers?: number | undefined;
-  /** Length of the idle period in which statements are counted, in milliseconds. @defaultValue `20_000` */
-  readonly idleMs?: number | undefined;
+  /** Worker processes. */
+  readonly workers: number;
+  /** Consumers in all; every worker has the code of each. */
+  readonly consumers: number;
 }
 
 /** What came of it. Statements are those of the workers, their dispatchers' included, per second. */
-export interface FleetReport {
-  readonly measure: "fleet";
+export interface FleetReport extends MeasureOutcome {
+  readonly command: "measure fleet";
   readonly workers: number;
   readonly consumers: number;
   /** From the start of the first worker to the readiness of the last, in milliseconds. Says something of the machine. */
@@ -34,12 +30,13 @@ export interface FleetReport {
   readonly idleFollowerStatements: { readonly mean: number; readonly most: number; readonly promised: number };
   readonly idleLeaderStatements: { readonly mean: number; readonly promised: number };
   readonly deadlocks: number;
-  readonly ok: boolean;
 }
 
 const POOL = 2;
 const START_AT_ONCE = 4;
 const OWNED_WITHIN_MS = 10_000;
+/** How long statements are counted, in milliseconds. */
+const IDLE_MS = 20_000;
 
 /** What the poll dispatcher asks at its default interval, per second. */
 const DISPATCHER_STATEMENTS = 1_000 / 200;
@@ -48,8 +45,10 @@ const WORKER_STATEMENTS = 3;
 const LEADER_STATEMENTS = 1_000 / 250;
 
 /** Starts a fleet on a server of its own and measures it at rest. */
-export async function measureFleet(options: FleetMeasureOptions = {}): Promise<FleetReport> {
-  const { workers: count = 50, consumers: consumerCount = 500, idleMs = 20_000 } = options;
+export async function measureFleet(
+  { workers: count, consumers: consumerCount }: FleetMeasureOptions,
+  { tell }: MeasureContext,
+): Promise<FleetReport> {
   const server = await startPostgres({ source: "binaries", settings: { max_connections: 300 } });
   const sql = postgres(server.url, { max: 1, onnotice: () => undefined, fetch_types: false });
   const workers: LabWorker[] = [];
@@ -74,7 +73,10 @@ export async function measureFleet(options: FleetMeasureOptions = {}): Promise<F
     const shares = await untilAllOwned(sql, count, consumerCount);
     const allOwnedAfterMs = Math.round(performance.now() - startedAt);
     const sessionsPerWorker = await mostSessions(sql);
-    const rates = await statementRates(workers, idleMs);
+    tell(
+      `${count} workers started in ${startedInMs} ms; all consumers owned after ${allOwnedAfterMs} ms; counting statements`,
+    );
+    const rates = await statementRates(workers, IDLE_MS);
     const followers = rates.filter(({ leads }) => !leads).map(({ rate }) => rate);
     const leaders = rates.filter(({ leads }) => leads).map(({ rate }) => rate);
     const deadlocks = server.log().match(/deadlock detected/g)?.length ?? 0;
@@ -87,7 +89,7 @@ export async function measureFleet(options: FleetMeasureOptions = {}): Promise<F
     const leader = { mean: mean(leaders), promised: follower.promised + LEADER_STATEMENTS };
     const unevenness = Math.max(...shares) - Math.min(...shares);
     return {
-      measure: "fleet",
+      command: "measure fleet",
       workers: count,
       consumers: consumerCount,
       startedInMs,
@@ -97,14 +99,16 @@ export async function measureFleet(options: FleetMeasureOptions = {}): Promise<F
       idleFollowerStatements: follower,
       idleLeaderStatements: leader,
       deadlocks,
-      ok:
+      verdict:
         allOwnedAfterMs <= OWNED_WITHIN_MS &&
         unevenness <= 1 &&
         sessionsPerWorker <= POOL + 1 &&
         leaders.length === 1 &&
         follower.most <= follower.promised &&
         leader.mean <= leader.promised &&
-        deadlocks === 0,
+        deadlocks === 0
+          ? "ok"
+          : "failed",
     };
   } finally {
     await Promise.all(workers.map((worker) => worker.stop()));
@@ -155,14 +159,4 @@ async function statementRates(workers: readonly LabWorker[], idleMs: number) {
 
 function mean(values: readonly number[]): number {
   return Math.round((values.reduce((sum, value) => sum + value, 0) / values.length) * 100) / 100;
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: { workers: { type: "string" }, consumers: { type: "string" }, json: { type: "boolean" } },
-  });
-  const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
-  const report = await measureFleet({ workers: number(values.workers), consumers: number(values.consumers) });
-  console.log(JSON.stringify(report, null, values.json ? undefined : 2));
-  process.exitCode = report.ok ? 0 : 1;
 }

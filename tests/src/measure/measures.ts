@@ -1,7 +1,10 @@
 import { Command } from "commander";
 import { whole } from "../rig/arguments.ts";
+import { measureBlocked } from "./blocked.ts";
 import { measureFailover } from "./failover.ts";
+import { measureFleet } from "./fleet.ts";
 import { measureGaps } from "./gaps.ts";
+import { measureStarved } from "./starved.ts";
 
 /** What a measure is given beside its options. */
 export interface MeasureContext {
@@ -68,6 +71,25 @@ export function parseMeasure(args: readonly string[]): AskedMeasure {
       .description("the time until consumers get past positions that were rolled back")
       .option("--rounds <n>", "gaps of each kind, for each number of workers", whole(1, longest), 50),
     measureGaps,
+  );
+
+  add(
+    program
+      .command("fleet")
+      .description("owners, sessions and statements of many worker processes with pools of two, at rest")
+      .option("--workers <n>", "worker processes", whole(2, 200), 50)
+      .option("--consumers <n>", "consumers in all", whole(1, longest), 500),
+    measureFleet,
+  );
+  add(
+    program
+      .command("blocked")
+      .description("what event loops that are blocked for 20 s and for 60 s cost; takes two minutes"),
+    measureBlocked,
+  );
+  add(
+    program.command("starved").description("what starved connections cost the consumers that need none of them"),
+    measureStarved,
   );
 
   program.parse(args, { from: "user" });

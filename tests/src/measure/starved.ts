@@ -1,23 +1,19 @@
-// What starved connections cost the consumers that need none of them: `node --conditions=@pup/source
-// tests/src/measure/starved.ts [--json]`. First undisturbed, then beside a handler that never settles, a slow one, and an
-// application all of whose own connections are busy. Takes half a minute.
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { defineConsumer } from "@pup/core";
 import { createNotifyDispatcher } from "@pup/dispatch-notify";
 import type { PgTransaction } from "@pup/store-pg";
 import { startPostgres } from "@pup/testing/postgres";
 import { openParts, type Parts } from "../support/open-parts.ts";
+import type { MeasureOutcome } from "./measures.ts";
 
 /** What came of it: times from an append to the commit of its effect, in milliseconds. */
-export interface StarvedReport {
-  readonly measure: "starved";
+export interface StarvedReport extends MeasureOutcome {
+  readonly command: "measure starved";
   readonly undisturbedP99Ms: number;
   readonly disturbedP99Ms: number;
   readonly promisedP99Ms: number;
   /** Every consumer has the owner and the epoch that it had before. */
   readonly kept: boolean;
-  readonly ok: boolean;
 }
 
 const EVENTS = 400;
@@ -72,12 +68,12 @@ export async function measureStarved(): Promise<StarvedReport> {
   await application;
   const promisedP99Ms = Math.round(2 * undisturbedP99Ms + 50);
   return {
-    measure: "starved",
+    command: "measure starved",
     undisturbedP99Ms,
     disturbedP99Ms,
     promisedP99Ms,
     kept,
-    ok: kept && disturbedP99Ms <= promisedP99Ms,
+    verdict: kept && disturbedP99Ms <= promisedP99Ms ? "ok" : "failed",
   };
 }
 
@@ -108,11 +104,4 @@ async function keepBusy({ sql }: Parts, signal: AbortSignal): Promise<void> {
 async function ownership({ store }: Parts) {
   const checkpoints = await store.readCheckpoints([...good, ...bad]);
   return checkpoints.map(({ consumer, ownerId, epoch }) => `${consumer} ${ownerId} ${epoch}`).sort();
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { json: { type: "boolean" } } });
-  const report = await measureStarved();
-  console.log(JSON.stringify(report, null, values.json ? undefined : 2));
-  process.exitCode = report.ok ? 0 : 1;
 }

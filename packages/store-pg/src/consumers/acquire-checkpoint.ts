@@ -1,5 +1,6 @@
 import type { AcquireRequest, AcquireResult } from "@pup/core";
 import { type Execute, executeWith, type RunSqlTransaction } from "../execute.ts";
+import { mayEnd } from "../may-end.ts";
 import type { Tables } from "../schema/tables.ts";
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from "../sql-state.ts";
 import { createReadClaimFacts } from "./claim-facts.ts";
@@ -107,7 +108,7 @@ JOIN pg_locks AS lock
   AND lock.mode = 'ExclusiveLock' AND lock.granted
 JOIN pg_stat_activity AS session ON session.pid = lock.pid
 WHERE checkpoint.consumer_name = $1::text
-  AND session.usename = current_user
+  AND ${mayEnd("session")}
   AND starts_with(session.application_name || ' ', $2::text || ' ')`,
   };
 }

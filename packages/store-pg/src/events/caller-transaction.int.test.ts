@@ -1,10 +1,16 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { inspect } from "node:util";
 import type { NewEvent } from "@pup/core";
 import { Kysely, type KyselyPlugin, ParseJSONResultsPlugin, PostgresDialect } from "kysely";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { PgStore } from "../create-store.ts";
-import { holdPostgresTransaction, holdPupTransaction } from "../test-support/hold-transaction.ts";
+import {
+  holdKyselyTransaction,
+  holdPostgresTransaction,
+  holdPupTransaction,
+  openKysely,
+} from "../test-support/hold-transaction.ts";
 import { type TestSchema, useSchemas } from "../test-support/open-schema.ts";
 import { createPgPool } from "../test-support/pg-pool.ts";
 import { untilWaiting } from "../test-support/waiting.ts";
@@ -44,6 +50,20 @@ describe("An append in a transaction of the caller", () => {
     expect((await store.readStream(order)).events.map(({ aggregateVersion }) => aggregateVersion)).toEqual([
       1, 2, 3, 4, 5, 6,
     ]);
+  });
+
+  it.each(["postgres.js", "Kysely"] as const)("keeps what it had to send out of the errors of %s", async (driver) => {
+    await schema.sql`ALTER TABLE events ADD CHECK (event_type <> 'Refused')`;
+    const refused = event({ type: "Refused", payload: { word: "secret" } });
+    const kysely = openKysely(schema.url);
+    onTestFinished(() => kysely.destroy());
+    const held = driver === "Kysely" ? await holdKyselyTransaction(kysely) : await holdPostgresTransaction(schema.sql);
+
+    const error: unknown = await store.append([refused], { tx: held.tx }).catch((reason: unknown) => reason);
+    await held.rollback();
+
+    expect(error).toMatchObject({ code: "23514" });
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("secret");
   });
 
   it("that was refused leaves nothing that a later one would stumble over", async () => {

@@ -2,6 +2,7 @@ import { InvalidOptionError } from "@pup/core";
 import { CompiledQuery, type Transaction } from "kysely";
 import type { TransactionSql } from "postgres";
 import { type Execute, executeWith, type SqlValue } from "../execute.ts";
+import { concealData } from "../session/conceal-data.ts";
 import type { PgTransaction } from "../session/transaction-facade.ts";
 
 /** A transaction of the caller: pup's own, postgres.js', or Kysely's with whatever driver and plugins. */
@@ -15,8 +16,8 @@ export type PgTx = PgTransaction<any> | TransactionSql | Transaction<any>;
  */
 export function executeIn(tx: PgTx): Execute {
   if (isPgTransaction(tx)) return executeWith(tx.sql);
-  if (isKyselyTransaction(tx)) return executeInKysely(tx);
-  if (isTransactionSql(tx)) return withOwnColumnNames(executeWith(tx));
+  if (isKyselyTransaction(tx)) return withoutData(executeInKysely(tx));
+  if (isTransactionSql(tx)) return withoutData(withOwnColumnNames(executeWith(tx)));
   throw new InvalidOptionError(
     "Expected `tx` to be a transaction: what `store.transaction()` or a consumer was given, `sql` of postgres.js' `begin()`, " +
       "or Kysely's `Transaction`. A client outside of a transaction is none.",
@@ -33,6 +34,17 @@ function isKyselyTransaction(tx: PgTx): tx is Transaction<unknown> {
 
 function isTransactionSql(tx: unknown): tx is TransactionSql {
   return typeof tx === "function" && "unsafe" in tx && "savepoint" in tx;
+}
+
+/** Another driver's errors may carry what was sent, which here are payloads. */
+function withoutData(execute: Execute): Execute {
+  return async (text, values) => {
+    try {
+      return await execute(text, values);
+    } catch (error) {
+      throw concealData(error);
+    }
+  };
 }
 
 /** Past the plugins, which may rename columns or parse values. */

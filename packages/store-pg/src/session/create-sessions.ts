@@ -1,5 +1,5 @@
 import { InvalidStateError } from "@pup/core";
-import type { ISql } from "postgres";
+import type { ISql, Notice } from "postgres";
 import { createClientOpener } from "./client.ts";
 import { type DedicatedSession, openDedicatedSession } from "./dedicated-session.ts";
 import { createBackendEnder, END_BACKEND_GRACE_MS } from "./end-backend.ts";
@@ -52,7 +52,9 @@ export function createSessions<Tables = unknown>(options: SessionsOptions): Sess
   const { connection, applicationName, statementTimeoutMs, maxLifetimeMs, ...rest } = resolveSessionsOptions(options);
   const openClient = createClientOpener({ connection, applicationName, prepare: rest.prepare });
   const openSocket = typeof connection === "object" ? connection.socket : undefined;
-  const onNotice = (notice: unknown) => rest.logger.debug({ notice }, "PostgreSQL sent a notice");
+  // Without detail and context, which may quote what is in the database.
+  const onNotice = ({ severity, code, message }: Notice) =>
+    rest.logger.debug({ notice: { severity, code, message } }, "PostgreSQL sent a notice");
   const open = (): Session => createSession({ openClient, openSocket, onNotice });
   const maker = openClient({ socket: neverConnect, onClose: () => undefined, onNotice });
 

@@ -61,7 +61,8 @@ export function createLine(openSocket: OpenSocket | undefined, onRefused: (reaso
         return socket;
       } catch (error) {
         onRefused(error);
-        throw error;
+        // Not the same one: postgres.js writes the values of its queries on the errors that it gets.
+        throw new Error("There is no line to the server.", { cause: error });
       } finally {
         clearTimeout(timer);
       }
@@ -89,8 +90,9 @@ async function connectTo({ host, port, path }: LineOptions, index: number, signa
   }
   // postgres.js gathers what it writes by itself.
   socket.setNoDelay(true);
-  // It looks for the server's name here when it sets up TLS.
-  return Object.assign(socket, address);
+  // It looks for the server's name here when it sets up TLS. An address it keeps from Node, which then compares the certificate
+  // with "localhost", unless it finds the address where it notes the names that it has looked up.
+  return Object.assign(socket, address, { _host: address.host });
 }
 
 function cutAfter(seconds: number, cut: AbortController): NodeJS.Timeout | undefined {

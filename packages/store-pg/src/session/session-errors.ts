@@ -1,4 +1,5 @@
 import { PupError } from "@pup/core";
+import { certificateProblem } from "./connection-error.ts";
 
 /** No connection could be opened, so nothing was sent. The reason is the `cause`. Try again later. */
 export class ConnectionFailedError extends PupError {
@@ -6,7 +7,9 @@ export class ConnectionFailedError extends PupError {
   readonly code = "PUP_CONNECTION_FAILED";
 
   constructor(options?: ErrorOptions) {
-    super("No connection to PostgreSQL could be opened.", options);
+    const problem = certificateProblem(options?.cause);
+    const reason = problem === undefined ? "" : `: the server's certificate was not accepted (${problem})`;
+    super(`No connection to PostgreSQL could be opened${reason}.`, options);
   }
 }
 
@@ -17,6 +20,20 @@ export class LoginRefusedError extends PupError {
 
   constructor(reason: string, options?: ErrorOptions) {
     super(`PostgreSQL refused the login: ${reason}.`, options);
+  }
+}
+
+/** The server cannot prove who it is: its certificate is for another name, or nobody known vouches for it. */
+export class CertificateRefusedError extends PupError {
+  override readonly name = "CertificateRefusedError";
+  readonly code = "PUP_CERTIFICATE_REFUSED";
+
+  constructor(problem: string, options?: ErrorOptions) {
+    super(
+      `The server's certificate was not accepted: ${problem}. Expected one that \`ssl: { ca }\` vouches for, ` +
+        "for the very host name or address in `connection`.",
+      options,
+    );
   }
 }
 

@@ -1,5 +1,6 @@
-import type { Sql } from "postgres";
+import type { Notice, Sql } from "postgres";
 import type { OpenClient } from "./client.ts";
+import { concealData } from "./conceal-data.ts";
 import { isConnectionError, isServerError } from "./connection-error.ts";
 import { createLine, type OpenSocket } from "./line.ts";
 import { asQuery, fail, type Query, swallow } from "./query.ts";
@@ -38,7 +39,7 @@ export interface Session {
 export interface SessionSettings {
   readonly openClient: OpenClient;
   readonly openSocket: OpenSocket | undefined;
-  readonly onNotice: (notice: unknown) => void;
+  readonly onNotice: (notice: Notice) => void;
 }
 
 const CLOSE_GRACE_MS = 1_000;
@@ -93,7 +94,7 @@ export function createSession({ openClient, openSocket, onNotice }: SessionSetti
     query.reject = (reason) => {
       if (!inFlight.delete(query)) return;
       note(query);
-      const error = judge(query, reason);
+      const error = judge(query, concealData(reason));
       swallow(query);
       reject(error);
       onSettled?.({ error });

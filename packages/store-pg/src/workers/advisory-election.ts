@@ -1,4 +1,5 @@
 import type { Leadership } from "@pup/core";
+import { mayEnd } from "../may-end.ts";
 import { fleetKey, LEADER_LOCK_CLASS } from "../schema/lock-keys.ts";
 import type { Tables } from "../schema/tables.ts";
 import type { Leader } from "./assign-consumers.ts";
@@ -131,6 +132,6 @@ SELECT pg_backend_pid() = $2::integer AS here,
 SELECT lock.pid, silent.term,
   CASE WHEN lock.pid = $2::integer AND silent.term = $3::text THEN pg_terminate_backend(lock.pid) END AS ended
 FROM (${silentTerm}) AS silent, pg_locks AS lock JOIN pg_stat_activity AS session ON session.pid = lock.pid
-WHERE ${isLock} AND session.usename = current_user AND starts_with(session.application_name || ' ', $4::text || ' ')`,
+WHERE ${isLock} AND ${mayEnd("session")} AND starts_with(session.application_name || ' ', $4::text || ' ')`,
   };
 }

@@ -1,4 +1,5 @@
 import { type Execute, executeWith, type SqlSession } from "../execute.ts";
+import { mayEnd } from "../may-end.ts";
 import { fleetKey } from "../schema/lock-keys.ts";
 import type { Tables } from "../schema/tables.ts";
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from "../sql-state.ts";
@@ -85,7 +86,9 @@ SELECT worker.lock_number AS number, CASE
 END AS held
 FROM ${worker} WHERE ${isWorker}`,
     endHolder: `
-SELECT pg_terminate_backend(lock.pid) FROM ${worker}, pg_locks AS lock WHERE ${isWorker} AND ${isLock}`,
+SELECT pg_terminate_backend(lock.pid)
+FROM ${worker}, pg_locks AS lock JOIN pg_stat_activity AS session ON session.pid = lock.pid
+WHERE ${isWorker} AND ${isLock} AND ${mayEnd("session")}`,
     wait: `
 SELECT worker.lock_number AS number, pg_advisory_lock(${keyOf("worker.lock_number")}) IS NULL AS held
 FROM ${worker} WHERE ${isWorker}`,
