@@ -6,6 +6,7 @@ import {
   isPupError,
   type Logger,
   type LogPage,
+  type OutageLog,
   type Randomness,
   type RecordedEvent,
   sleep,
@@ -38,6 +39,8 @@ export interface ConsumerLoopOptions<Tx> {
   readonly clock: Clock;
   readonly random: Randomness;
   readonly logger: Logger;
+  /** Where faults of the database are told, for all consumers of the worker. */
+  readonly outages: OutageLog;
   readonly events: EventSink<WorkerEvents>;
 }
 

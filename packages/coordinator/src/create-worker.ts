@@ -2,6 +2,7 @@ import {
   backOffMs,
   type Clock,
   createEvents,
+  createOutageLog,
   createWakeUp,
   InvalidStateError,
   StartAbortedError,
@@ -49,9 +50,21 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   const tracker = createSettledTracker({ ...options, events, wakeUp, liveWorkers: () => membership?.liveWorkers ?? 1 });
   const saver = createCheckpointSaver({ store, clock, logger });
   const queue = createTakeOverQueue({ ...options, workerId });
+  const outages = createOutageLog(logger, clock);
   const createLoop = (name: string, claim: "assigned" | "unowned"): ConsumerLoop => {
     const { consumer, settings } = options.consumers.get(name) as ResolvedConsumer<Tx>;
-    return createConsumerLoop({ ...options, consumer, settings, workerId, claim, tracker, queue, saver, events });
+    return createConsumerLoop({
+      ...options,
+      consumer,
+      settings,
+      workerId,
+      claim,
+      tracker,
+      queue,
+      saver,
+      outages,
+      events,
+    });
   };
   const consumers = createConsumerSet(names, (name) => createLoop(name, "assigned"), logger);
   let membership: Membership | null = null;
@@ -131,7 +144,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
         cause = error;
         failures += 1;
         const retryInMs = backOffMs(failures, START_BACK_OFF, random);
-        logger.warn({ err: error, retryInMs }, "the database cannot be reached; trying again");
+        outages.failed({ err: error, retryInMs }, "the database cannot be reached; trying again");
         await sleep(clock, retryInMs, stopping.signal);
       }
     }

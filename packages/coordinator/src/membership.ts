@@ -3,6 +3,7 @@ import {
   type ControlSession,
   type ControlSignal,
   type Coordination,
+  createOutageLog,
   createWakeUp,
   type ElectionDriver,
   InvalidOptionError,
@@ -62,6 +63,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const ask: LineOptions["ask"] = (what, work) => withTimeLimit(clock, answerLimitMs, what, work);
   const news = { forMember: createWakeUp(clock), forLeader: createWakeUp(clock) };
   const watch = createLeaderWatch(options);
+  const outages = createOutageLog(logger, clock);
   const standing: Standing = { resigned: consumers.length === 0, offered: consumers, joined: false, liveWorkers: 1 };
   let line: Line | null = null;
   let disconnectedSince: number | null = null;
@@ -153,6 +155,7 @@ export function createMembership(options: MembershipOptions): Membership {
         const beganAt = clock.now();
         try {
           line ??= await connect(signal);
+          if (failures > 0) outages.works({ workerId }, "the line to the other workers stands again");
           await line.serve(signal);
         } catch (error) {
           if (signal.aborted) break;
@@ -162,7 +165,7 @@ export function createMembership(options: MembershipOptions): Membership {
           disconnectedSince = troubleSince;
           const retryInMs = backOffMs(failures, RECONNECT_BACK_OFF, random);
           events.emit("worker:disconnected", { workerId, error, retryInMs });
-          logger.warn({ workerId, err: error, retryInMs }, "the line to the other workers broke");
+          outages.failed({ workerId, err: error, retryInMs }, "the line to the other workers broke");
           await hangUp();
           await sleep(clock, retryInMs, signal);
         }

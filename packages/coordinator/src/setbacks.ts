@@ -7,6 +7,7 @@ import {
   type GlobalPosition,
   isPupError,
   type Logger,
+  type OutageLog,
   type Randomness,
   sleep,
   type WorkerEvents,
@@ -24,6 +25,8 @@ export interface SetbacksOptions {
   readonly clock: Clock;
   readonly random: Randomness;
   readonly logger: Logger;
+  /** The worker's own for faults of the database: they hit all its consumers at once. */
+  readonly outages: OutageLog;
   readonly events: EventSink<WorkerEvents>;
 }
 
@@ -61,7 +64,7 @@ const MAX_TRANSIENT_BACK_OFF_MS = 5_000;
 
 /** Creates the setbacks of one consumer. */
 export function createSetbacks(options: SetbacksOptions): Setbacks {
-  const { consumer, settings, store, clock, random, logger, events } = options;
+  const { consumer, settings, store, clock, random, logger, outages, events } = options;
   let trouble: Trouble | null = null;
   /** Failures in a row of what is none of an event's: reading the log, or writing a dead letter. */
   let otherFailures = 0;
@@ -69,6 +72,7 @@ export function createSetbacks(options: SetbacksOptions): Setbacks {
   let failingSince: number | null = null;
 
   function noteSuccess(position: GlobalPosition): void {
+    if (transientFailures > 0) outages.works({ consumer }, "batches commit again");
     trouble = moveOn(trouble, position);
     otherFailures = 0;
     transientFailures = 0;
@@ -143,7 +147,9 @@ export function createSetbacks(options: SetbacksOptions): Setbacks {
         if (!count(cause, batch, transient)) return;
         const waitMs = retryInMs(transient);
         events.emit("batch:failed", { consumer, error: cause, attempt, transient, retryInMs: waitMs });
-        logger.warn({ err: cause, attempt, transient, retryInMs: waitMs }, "a batch failed; it is tried again");
+        if (transient) {
+          outages.failed({ consumer, err: cause, retryInMs: waitMs }, "the database failed a batch; it is tried again");
+        } else logger.warn({ err: cause, attempt, retryInMs: waitMs }, "a batch failed; it is tried again");
         await sleep(clock, waitMs, drain);
         if (drain.aborted) return;
         try {

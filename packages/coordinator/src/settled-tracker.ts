@@ -3,6 +3,7 @@ import {
   beginSettling,
   type CheckpointStore,
   type Clock,
+  createOutageLog,
   createWakeUp,
   type EventLog,
   type EventSink,
@@ -63,6 +64,7 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
   let startHole = false;
   let hole: { readonly upTo: GlobalPosition; readonly since: number; nextAlarm: number } | null = null;
   const advanced = createWakeUp(clock);
+  const outages = createOutageLog(logger, clock);
 
   /** One look at the log. */
   async function look(): Promise<{ gotFurther: boolean; sawAll: boolean }> {
@@ -155,7 +157,7 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
     hole = null;
     failingSince ??= clock.now();
     // The first failure is often one lost connection: it is tried again at once and worth no line in a log.
-    if (attempt > 1) logger.warn({ err: error, attempt }, "the log cannot be followed for now");
+    if (attempt > 1) outages.failed({ err: error, attempt }, "the log cannot be followed for now");
   }
 
   return {
@@ -182,6 +184,7 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
         let seen: { gotFurther: boolean; sawAll: boolean };
         try {
           seen = await look();
+          if (failures > 1) outages.works({}, "the log can be followed again");
           failures = 0;
         } catch (error) {
           failures += 1;
