@@ -3,8 +3,6 @@ import { createPgStore, type PgStore } from "@pup/store-pg";
 import { createDatabase, type PostgresServer, startPostgres } from "@pup/testing/postgres";
 import postgres from "postgres";
 import type { RigArguments } from "./arguments.ts";
-import { createChance } from "./chance.ts";
-import { markedTypes } from "./consumers.ts";
 import { prepareDatabase } from "./database/prepare-database.ts";
 import { type Fault, type PlannedFault, planFaults } from "./faults/plan.ts";
 import { runPlan } from "./faults/run-plan.ts";
@@ -12,6 +10,7 @@ import { createFleet, type Fleet } from "./fleet/fleet.ts";
 import { startLagMeter } from "./lag-meter.ts";
 import { openAccount } from "./load/account.ts";
 import { createGapTimes } from "./load/gap-times.ts";
+import { createMarker } from "./load/markers.ts";
 import { openKysely, runWriters, writers } from "./load/run-writers.ts";
 import { endForgotten } from "./load/two-phases.ts";
 import { type RigOutcome, summarize } from "./outcome.ts";
@@ -20,9 +19,6 @@ import { resolveTimings, shortTimings, type WorkerTimings } from "./timings.ts";
 import { type Arrival, awaitHead } from "./verdict/await-head.ts";
 import { compareLog } from "./verdict/compare-log.ts";
 import { findLeftovers } from "./verdict/find-leftovers.ts";
-
-/** Part of the seed that markers are drawn from. */
-const MARKERS = 2_000;
 
 /** How long a notification can be under way, in milliseconds. */
 const LAST_NOTIFICATION_MS = 250;
@@ -82,19 +78,8 @@ async function runOnDatabase(
   const notifications = { lost: false };
   const stop = new AbortController();
   const lag = startLagMeter();
+  const mark = createMarker(store, account, seed);
   let fleet: Fleet | undefined;
-
-  const markers = createChance(seed, MARKERS);
-  async function mark({ wake = true } = {}): Promise<bigint> {
-    const places: bigint[] = [];
-    for (const aggregateType of markedTypes) {
-      const marker = { id: markers.uuid(), aggregateType, aggregateId: "marker", type: "Marker", payload: {} };
-      const result = await store.append([marker], { wake });
-      account.acknowledge([result]);
-      places.push(...result.events.map(({ globalPosition }) => globalPosition));
-    }
-    return places[0] as bigint;
-  }
 
   try {
     const version = await prepareDatabase(sql, url, broken);

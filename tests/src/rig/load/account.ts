@@ -51,7 +51,10 @@ export function openAccount(): OpenAccount {
     complaints,
     acknowledge(results) {
       for (const { events } of results) {
-        for (const event of events) acknowledged.set(event.id, `${event.globalPosition}/${event.aggregateVersion}`);
+        for (const event of events) {
+          acknowledged.set(event.id, `${event.globalPosition}/${event.aggregateVersion}`);
+          unknown.delete(event.id);
+        }
         appends.push(events.map(toRigEvent));
         if (appends.length > REMEMBERED) appends.shift();
       }
