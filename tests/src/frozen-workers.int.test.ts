@@ -56,7 +56,7 @@ describe.concurrent(`At ${JSON.stringify(options)}`, () => {
       const { epoch } = victim.recorded.of("consumer:acquired").findLast(({ consumer }) => consumer === orphan) ?? {};
       await append(parts);
       if (given.work) await untilDwelling(parts, victim);
-      else await untilReached(parts);
+      else await victim.recorded.first("batch:committed", ({ consumer }) => consumer === orphan);
 
       const strokeAt = performance.now();
       lab.strike();

@@ -46,11 +46,16 @@ export interface WorkerOptions<Tx = unknown> extends ConsumerSettings {
   readonly heartbeatTimeoutMs?: number | undefined;
   /** How often the leader compares the deal with what it should be, in milliseconds; it reacts to news at once. @defaultValue `5_000` */
   readonly rebalanceIntervalMs?: number | undefined;
-  /** How often a worker tries to become leader or proves that it is, in milliseconds. @defaultValue `500` */
+  /**
+   * How often a worker tries to become leader or proves that it is, in milliseconds; up to a tenth longer, by chance, so that
+   * workers which were started together do not ask together.
+   *
+   * @defaultValue `500`
+   */
   readonly electionIntervalMs?: number | undefined;
   /** How often the leader looks who is alive, in milliseconds. @defaultValue `250` */
   readonly livenessIntervalMs?: number | undefined;
-  /** How often a worker asks what to run when no notification tells it, in milliseconds. @defaultValue `1_000` */
+  /** How often a worker asks what to run when no notification tells it, in milliseconds; up to a tenth longer. @defaultValue `1_000` */
   readonly assignmentPollMs?: number | undefined;
   /** Time that running batches get to finish when the worker stops or a consumer moves, in milliseconds. @defaultValue `30_000` */
   readonly shutdownTimeoutMs?: number | undefined;

@@ -27,7 +27,10 @@ describe("toAppendInput", () => {
     expect(toAppendInput([event(), event({ id: "0190abcd-0000-7000-8000-00000000000a" })]).hasGivenIds).toBe(true);
   });
 
-  it("refuses what is larger than jsonb can hold", () => {
+  // Half a gigabyte of text takes its time where others are at work.
+  const large = { timeout: 60_000 };
+
+  it("refuses what is larger than jsonb can hold", large, () => {
     const text = "x".repeat(100_000_000);
 
     expect(() => toAppendInput([event({ payload: [text, text, text] })])).toThrow(
@@ -38,7 +41,7 @@ describe("toAppendInput", () => {
     );
   });
 
-  it("refuses what is longer than any text can be", () => {
+  it("refuses what is longer than any text can be", large, () => {
     const text = "x".repeat(100_000_000);
 
     expect(() => toAppendInput([event({ payload: Array.from({ length: 6 }, () => text) })])).toThrow(
