@@ -537,6 +537,22 @@ describe("The line to the other workers", () => {
     await fleet.stop(member);
   });
 
+  it("is tried again when it takes too long at the start", async () => {
+    const fleet = createFleet();
+    let slow = true;
+    const member = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (slow && operation === "openControlSession") await sleep(fleet.clock, 8_000);
+    });
+    await fleet.clock.advance(20_000);
+    expect(member.worker.health().state).toBe("starting");
+
+    slow = false;
+    await fleet.clock.advance(20_000);
+    expect(member.worker.health().state).toBe("running");
+    expect(member.connection.controlSessions).toHaveLength(1);
+    await fleet.stop(member);
+  });
+
   it("is tried ever more rarely while it breaks as soon as it is there, and health turns red", async () => {
     const fleet = createFleet();
     let opened = 0;
@@ -676,6 +692,31 @@ describe("A failing handler", () => {
     expect(lateWrites).toHaveLength(1);
     expect(handledBy(fleet.store, "slow")).toEqual(["o-1"]);
     await fleet.stop(worker);
+  });
+
+  it("is told when its transaction is lost, and nothing of it outlives the worker", async () => {
+    const fleet = createFleet();
+    const signals: AbortSignal[] = [];
+    const worker = fleet.start([
+      recorder("orders", {
+        handle: async (event, { tx, signal }) => {
+          signals.push(signal);
+          if (signals.length === 1) {
+            worker.connection.terminate(tx);
+            await sleep(fleet.clock, 20_000, signal);
+          }
+          await noteHandled(tx, "orders", event);
+        },
+      }),
+    ]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    expect(signals[0]?.reason).toMatchObject({ code: "PUP_MEMORY_CONNECTION_LOST" });
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+    expect(fleet.clock.pending).toBe(0);
   });
 
   it("turns health red while it fails for reasons that should pass and do not", async () => {
