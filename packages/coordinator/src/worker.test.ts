@@ -500,6 +500,32 @@ describe("Several workers", () => {
     expect(old.recorded.of("worker:rejoined")).toHaveLength(1);
     for (const member of [old, next]) await fleet.stop(member);
   });
+
+  it("make an owner that was struck off take over anew what it is given back, also when nothing is new", async () => {
+    const fleet = createFleet();
+    const leader = fleet.start([recorder("others")]);
+    await fleet.clock.advance(2_000);
+    let cutOff = false;
+    const old = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (cutOff && operation === "openControlSession") throw new Error("Unreachable.");
+      // By the time it asks what to run, the leader has given everything back.
+      if (operation === "sync") await sleep(fleet.clock, 1_000);
+    });
+    await fleet.clock.advance(5_000);
+    cutOff = true;
+    for (const session of old.connection.controlSessions) session.kill();
+    const next = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(60_000);
+    expect(next.recorded.of("consumer:acquired")).toMatchObject([{ epoch: 2 }]);
+    await fleet.stop(next);
+    cutOff = false;
+    await fleet.clock.advance(20_000);
+
+    const [checkpoint] = await fleet.store.readCheckpoints(["orders"]);
+    expect(checkpoint).toMatchObject({ ownerId: old.worker.id, epoch: 3 });
+    expect(old.worker.health().consumers).toMatchObject([{ state: "running", epoch: 3 }]);
+    for (const member of [leader, old]) await fleet.stop(member);
+  });
 });
 
 describe("The line to the other workers", () => {
