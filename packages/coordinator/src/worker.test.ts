@@ -579,6 +579,34 @@ describe("The line to the other workers", () => {
     await fleet.stop(member);
   });
 
+  it.each(["at the start", "later"])(
+    "is ended and signed off when it stands only after the worker has stopped, %s",
+    async (when) => {
+      const fleet = createFleet({ sessionLocks: false });
+      let slow = when === "at the start";
+      const member = fleet.start([recorder("orders")], { shutdownTimeoutMs: 1 }, async (operation) => {
+        // Each answer comes in time, and all of them together too late.
+        const isGreeting = ["sync", "register", "holdLivenessLock"].includes(operation);
+        if (slow && isGreeting) await sleep(fleet.clock, 4_000);
+      });
+      const other = await fleet.store.openControlSession();
+      await fleet.clock.advance(1_000);
+      if (!slow) {
+        slow = true;
+        for (const session of member.connection.controlSessions) session.kill();
+        await other.deregister(member.worker.id);
+        await fleet.clock.advance(500);
+      }
+      await fleet.stop(member);
+      await fleet.clock.advance(30_000);
+
+      expect(member.connection.controlSessions).toEqual([]);
+      expect(await other.observeWorkers()).toEqual([]);
+      expect(fleet.clock.pending).toBe(0);
+      await other.close();
+    },
+  );
+
   it("is tried ever more rarely while it breaks as soon as it is there, and health turns red", async () => {
     const fleet = createFleet();
     let opened = 0;
