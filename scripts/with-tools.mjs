@@ -23,6 +23,12 @@ const servers = join(root, "scripts/postgres-servers");
 const tasks = {
   start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "notify", "poll"] },
   test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
+  simulate: {
+    program: onSources("tests/src/simulate.ts"),
+    built: false,
+    words: false,
+    flags: ["seeds", "from", "seed", "break", "json"],
+  },
   torture: { program: onSources("tests/src/torture.ts"), built: false, words: false, flags: rigFlags },
   chaos: { program: onSources("tests/src/chaos.ts"), built: false, words: false, flags: rigFlags },
   measure: {

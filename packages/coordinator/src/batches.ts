@@ -106,9 +106,21 @@ export function createHandleBatch<Tx>(options: BatchesOptions<Tx>): HandleBatch 
       timeoutMs: settings.batchTimeoutMs,
       signal,
     };
-    await store.runBatch(fenced, async (tx, letters) => {
-      const list = sortOut === undefined ? events : await sortOut(letters);
-      if (list.length > 0) await handleEvents(batch, list, tx);
-    });
+    // A transaction can also end by itself, with its connection: then the handler has to know, or it goes on beside the next try.
+    const over = new AbortController();
+    const giveUp = () => over.abort(signal.reason);
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    try {
+      await store.runBatch(fenced, async (tx, letters) => {
+        const list = sortOut === undefined ? events : await sortOut(letters);
+        if (list.length > 0) await handleEvents({ ...batch, signal: over.signal }, list, tx);
+      });
+    } catch (error) {
+      over.abort(error);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
   };
 }

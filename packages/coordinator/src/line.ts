@@ -64,6 +64,8 @@ export function createLine(options: LineOptions): Line {
 
   async function register(): Promise<void> {
     standing.offered = standing.resigned ? [] : consumers;
+    // Struck off, it owns nothing any more, even if the same is given to it again at once: what it runs must be taken over anew.
+    if (standing.joined) options.onAssigned([], []);
     const held = await ask("registering", () => session.register({ workerId, consumers: standing.offered }));
     if (!held) await holdLivenessLock();
     if (standing.joined) {
@@ -96,7 +98,6 @@ export function createLine(options: LineOptions): Line {
       const view = await sync(beat);
       if (signal.aborted) return;
       if (!view) {
-        options.onAssigned([], []);
         await register();
         continue;
       }

@@ -66,6 +66,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const outages = createOutageLog(logger, clock);
   const standing: Standing = { resigned: consumers.length === 0, offered: consumers, joined: false, liveWorkers: 1 };
   let line: Line | null = null;
+  let hasLeft = false;
   let disconnectedSince: number | null = null;
   let driver: ElectionDriver | null = null;
 
@@ -124,6 +125,23 @@ export function createMembership(options: MembershipOptions): Membership {
     await close(session);
   }
 
+  async function leave(): Promise<void> {
+    hasLeft = true;
+    try {
+      await line?.signOff();
+    } catch (error) {
+      logger.warn({ workerId, err: error }, "could not sign off; the others will notice");
+    } finally {
+      await hangUp();
+    }
+  }
+
+  /** Stopping does not wait for a slow database: a line that stands only after the worker has left has nobody else to end it. */
+  async function setUp(signal: AbortSignal): Promise<void> {
+    line = await connect(signal);
+    if (hasLeft) await leave();
+  }
+
   return {
     get leads() {
       return line?.leads ?? false;
@@ -141,7 +159,7 @@ export function createMembership(options: MembershipOptions): Membership {
     async join(signal) {
       if (signal.aborted) return false;
       try {
-        line = await connect(signal);
+        await setUp(signal);
       } catch (error) {
         if (!signal.aborted) throw error;
       }
@@ -154,9 +172,9 @@ export function createMembership(options: MembershipOptions): Membership {
       while (!signal.aborted) {
         const beganAt = clock.now();
         try {
-          line ??= await connect(signal);
+          if (!line) await setUp(signal);
           if (failures > 0) outages.works({ workerId }, "the line to the other workers stands again");
-          await line.serve(signal);
+          await line?.serve(signal);
         } catch (error) {
           if (signal.aborted) break;
           const wasStable = clock.now() - beganAt >= STABLE_AFTER_MS;
@@ -183,14 +201,6 @@ export function createMembership(options: MembershipOptions): Membership {
       news.forMember.ring();
     },
 
-    async leave() {
-      try {
-        await line?.signOff();
-      } catch (error) {
-        logger.warn({ workerId, err: error }, "could not sign off; the others will notice");
-      } finally {
-        await hangUp();
-      }
-    },
+    leave,
   };
 }

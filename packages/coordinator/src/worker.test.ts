@@ -500,6 +500,32 @@ describe("Several workers", () => {
     expect(old.recorded.of("worker:rejoined")).toHaveLength(1);
     for (const member of [old, next]) await fleet.stop(member);
   });
+
+  it("make an owner that was struck off take over anew what it is given back, also when nothing is new", async () => {
+    const fleet = createFleet();
+    const leader = fleet.start([recorder("others")]);
+    await fleet.clock.advance(2_000);
+    let cutOff = false;
+    const old = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (cutOff && operation === "openControlSession") throw new Error("Unreachable.");
+      // By the time it asks what to run, the leader has given everything back.
+      if (operation === "sync") await sleep(fleet.clock, 1_000);
+    });
+    await fleet.clock.advance(5_000);
+    cutOff = true;
+    for (const session of old.connection.controlSessions) session.kill();
+    const next = fleet.start([recorder("orders")]);
+    await fleet.clock.advance(60_000);
+    expect(next.recorded.of("consumer:acquired")).toMatchObject([{ epoch: 2 }]);
+    await fleet.stop(next);
+    cutOff = false;
+    await fleet.clock.advance(20_000);
+
+    const [checkpoint] = await fleet.store.readCheckpoints(["orders"]);
+    expect(checkpoint).toMatchObject({ ownerId: old.worker.id, epoch: 3 });
+    expect(old.worker.health().consumers).toMatchObject([{ state: "running", epoch: 3 }]);
+    for (const member of [leader, old]) await fleet.stop(member);
+  });
 });
 
 describe("The line to the other workers", () => {
@@ -536,6 +562,50 @@ describe("The line to the other workers", () => {
     expect(member.worker.health().problems).toEqual([]);
     await fleet.stop(member);
   });
+
+  it("is tried again when it takes too long at the start", async () => {
+    const fleet = createFleet();
+    let slow = true;
+    const member = fleet.start([recorder("orders")], {}, async (operation) => {
+      if (slow && operation === "openControlSession") await sleep(fleet.clock, 8_000);
+    });
+    await fleet.clock.advance(20_000);
+    expect(member.worker.health().state).toBe("starting");
+
+    slow = false;
+    await fleet.clock.advance(20_000);
+    expect(member.worker.health().state).toBe("running");
+    expect(member.connection.controlSessions).toHaveLength(1);
+    await fleet.stop(member);
+  });
+
+  it.each(["at the start", "later"])(
+    "is ended and signed off when it stands only after the worker has stopped, %s",
+    async (when) => {
+      const fleet = createFleet({ sessionLocks: false });
+      let slow = when === "at the start";
+      const member = fleet.start([recorder("orders")], { shutdownTimeoutMs: 1 }, async (operation) => {
+        // Each answer comes in time, and all of them together too late.
+        const isGreeting = ["sync", "register", "holdLivenessLock"].includes(operation);
+        if (slow && isGreeting) await sleep(fleet.clock, 4_000);
+      });
+      const other = await fleet.store.openControlSession();
+      await fleet.clock.advance(1_000);
+      if (!slow) {
+        slow = true;
+        for (const session of member.connection.controlSessions) session.kill();
+        await other.deregister(member.worker.id);
+        await fleet.clock.advance(500);
+      }
+      await fleet.stop(member);
+      await fleet.clock.advance(30_000);
+
+      expect(member.connection.controlSessions).toEqual([]);
+      expect(await other.observeWorkers()).toEqual([]);
+      expect(fleet.clock.pending).toBe(0);
+      await other.close();
+    },
+  );
 
   it("is tried ever more rarely while it breaks as soon as it is there, and health turns red", async () => {
     const fleet = createFleet();
@@ -676,6 +746,31 @@ describe("A failing handler", () => {
     expect(lateWrites).toHaveLength(1);
     expect(handledBy(fleet.store, "slow")).toEqual(["o-1"]);
     await fleet.stop(worker);
+  });
+
+  it("is told when its transaction is lost, and nothing of it outlives the worker", async () => {
+    const fleet = createFleet();
+    const signals: AbortSignal[] = [];
+    const worker = fleet.start([
+      recorder("orders", {
+        handle: async (event, { tx, signal }) => {
+          signals.push(signal);
+          if (signals.length === 1) {
+            worker.connection.terminate(tx);
+            await sleep(fleet.clock, 20_000, signal);
+          }
+          await noteHandled(tx, "orders", event);
+        },
+      }),
+    ]);
+    await fleet.append("o-1");
+    await fleet.clock.advance(1_000);
+
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    expect(signals[0]?.reason).toMatchObject({ code: "PUP_MEMORY_CONNECTION_LOST" });
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-1"]);
+    await fleet.stop(worker);
+    expect(fleet.clock.pending).toBe(0);
   });
 
   it("turns health red while it fails for reasons that should pass and do not", async () => {

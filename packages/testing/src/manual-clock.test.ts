@@ -53,6 +53,20 @@ describe("createManualClock", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("goes from one callback to the next where it is told to step, and no further than asked", async () => {
+    const clock = createManualClock();
+    const calls: string[] = [];
+    clock.after(10, () => calls.push("first"));
+    clock.after(10, () => calls.push("second"));
+    clock.after(30, () => calls.push("late"));
+
+    expect([await clock.step(), calls.length, clock.now()]).toEqual([true, 1, 10]);
+    expect([await clock.step(29), calls.length, clock.now()]).toEqual([true, 2, 10]);
+    expect([await clock.step(29), calls.length, clock.now()]).toEqual([false, 2, 10]);
+    expect([await clock.step(), calls.length, clock.now()]).toEqual([true, 3, 30]);
+    expect([await clock.step(), clock.now()]).toEqual([false, 30]);
+  });
+
   it("lets a loop that sleeps run as often as in real time", async () => {
     const clock = createManualClock();
     const ranAt: number[] = [];

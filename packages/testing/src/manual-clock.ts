@@ -10,6 +10,15 @@ export interface ManualClock extends Clock {
    * @throws what a callback throws
    */
   advance(durationMs: number): Promise<void>;
+  /**
+   * Lets time pass up to the one callback that falls due next, calls it, and lets promises settle: for whoever wants to look at
+   * everything in between.
+   *
+   * @param untilMs - call nothing that falls due later than this, by {@link Clock.now}. Default: however late
+   * @returns false when there was nothing to call; no time has passed then
+   * @throws what the callback throws
+   */
+  step(untilMs?: number): Promise<boolean>;
   /** Lets promises settle while no time passes. */
   settle(): Promise<void>;
   /**
@@ -92,6 +101,13 @@ export function createManualClock(): ManualClock {
       const untilMs = nowMs + durationMs;
       await runWhile(() => true, untilMs);
       if (untilMs > nowMs) nowMs = untilMs;
+    },
+    async step(untilMs = Number.POSITIVE_INFINITY) {
+      await settle();
+      const timer = nextTimer();
+      if (timer === undefined || timer.dueMs > untilMs) return false;
+      await call(timer);
+      return true;
     },
     settle,
     async runUntil(promise, maxMs = ONE_HOUR_MS) {

@@ -218,7 +218,8 @@ export function connect(database: Database, { applicationName, beforeOperation }
       database.lastVirtualId = 0;
       renamePrepared(database);
       if (crash) database.lastPosition = highestDurablePosition(database);
-      database.signals.emit("server:back", {});
+      // Whoever restarts a server that is out of reach brings nothing back.
+      if (database.reachable) database.signals.emit("server:back", {});
     },
     setReachable(reachable) {
       if (reachable === database.reachable) return;

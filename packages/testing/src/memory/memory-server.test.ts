@@ -178,6 +178,19 @@ describe("createMemoryStore", () => {
       expect((await store.scanPositions(0n)).serverRun).not.toBe(serverRun);
     });
 
+    it("brings nothing back while the server cannot be reached", async () => {
+      const { store } = open();
+      const back: unknown[] = [];
+      store.signals.on("server:back", (told) => back.push(told));
+      store.setReachable(false);
+
+      store.restart();
+      expect(back).toHaveLength(0);
+
+      store.setReachable(true);
+      expect(back).toHaveLength(1);
+    });
+
     it("loses control sessions, and their locks", async () => {
       const { store } = open();
       const session = await store.openControlSession();

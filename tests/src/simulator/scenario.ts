@@ -1,0 +1,136 @@
+import type { WorkerOptions } from "@pup/coordinator";
+import type { EventScope, StartFrom } from "@pup/core";
+import type { Chance } from "./chance.ts";
+
+/** A consumer of a simulated application. */
+export interface ConsumerPlan extends EventScope {
+  readonly name: string;
+  readonly startFrom: StartFrom & string;
+  /** Handles all events of a batch at once. */
+  readonly inBulk: boolean;
+}
+
+/** How often things go wrong as long as they may, each as a probability of one operation. */
+export interface FaultRates {
+  /** A statement never arrives, and its connection is lost. */
+  readonly lostRequest: number;
+  /** A statement takes effect, but its answer is lost, and so is its connection. */
+  readonly lostAnswer: number;
+  /** A statement, or its answer, takes long: see {@link Scenario.slowMs}. */
+  readonly slowOperation: number;
+  readonly lostSignal: number;
+  readonly lateSignal: number;
+  readonly repeatedSignal: number;
+  /** A handler takes long. */
+  readonly slowEvent: number;
+  readonly failingEvent: number;
+  /** A process dies, or stands still, at one of the moments of a batch. */
+  readonly deathInBatch: number;
+  readonly pauseInBatch: number;
+}
+
+/** Worker options that a scenario decides. */
+export type ScenarioOptions = Required<
+  Pick<
+    WorkerOptions,
+    | "batchSize"
+    | "batchTimeoutMs"
+    | "heartbeatIntervalMs"
+    | "heartbeatTimeoutMs"
+    | "rebalanceIntervalMs"
+    | "electionIntervalMs"
+    | "livenessIntervalMs"
+    | "assignmentPollMs"
+    | "shutdownTimeoutMs"
+    | "sticky"
+  >
+>;
+
+/** What a seed stands for, before anything happens. */
+export interface Scenario {
+  readonly consumers: readonly ConsumerPlan[];
+  /** Versions of the application: names of the consumers that each has. The newest, with all of them, is the last. */
+  readonly releases: readonly (readonly string[])[];
+  /** How many workers run when nothing is wrong. */
+  readonly workers: number;
+  /** How long things go wrong, in milliseconds. */
+  readonly roughMs: number;
+  /** Whether sessions can hold locks; false is life behind a transaction pooler. */
+  readonly sessionLocks: boolean;
+  readonly options: ScenarioOptions;
+  readonly rates: FaultRates;
+  /** Longest time of a slow operation, in milliseconds. */
+  readonly slowMs: number;
+  /** Longest time between two faults, in milliseconds. */
+  readonly faultEveryMs: number;
+  /** Longest time between two appends, in milliseconds. */
+  readonly appendEveryMs: number;
+}
+
+/** Where the longest runs end, in milliseconds of virtual time. */
+const LONGEST_MS = 600_000;
+const SHORTEST_MS = 120_000;
+
+/** Draws a scenario. */
+export function drawScenario(chance: Chance): Scenario {
+  const consumers = Array.from({ length: chance.whole(1, 12) }, (_, index) => drawConsumer(chance, index + 1));
+  const heartbeatTimeoutMs = chance.pick([10_000, 30_000]);
+  // Some seeds are rough in one respect and calm in another, so that faults meet undisturbed operations too.
+  const rate = (worst: number) => (chance.happens(0.4) ? 0 : chance.between(0, worst));
+  return {
+    consumers,
+    releases: drawReleases(
+      chance,
+      consumers.map(({ name }) => name),
+    ),
+    workers: chance.whole(1, 7),
+    roughMs: chance.between(SHORTEST_MS, chance.pick([SHORTEST_MS * 2, LONGEST_MS])),
+    sessionLocks: chance.happens(0.8),
+    options: {
+      batchSize: chance.pick([1, 3, 10, 100]),
+      batchTimeoutMs: chance.pick([5_000, 30_000]),
+      heartbeatIntervalMs: heartbeatTimeoutMs / 5,
+      heartbeatTimeoutMs,
+      rebalanceIntervalMs: 5_000,
+      electionIntervalMs: chance.pick([500, 2_000]),
+      livenessIntervalMs: chance.pick([250, 1_000]),
+      assignmentPollMs: chance.pick([1_000, 3_000]),
+      shutdownTimeoutMs: chance.pick([5_000, 30_000]),
+      sticky: chance.happens(0.3),
+    },
+    rates: {
+      lostRequest: rate(0.01),
+      lostAnswer: rate(0.01),
+      slowOperation: rate(0.2),
+      lostSignal: rate(0.5),
+      lateSignal: rate(0.5),
+      repeatedSignal: rate(0.2),
+      slowEvent: rate(0.05),
+      failingEvent: rate(0.05),
+      deathInBatch: rate(0.005),
+      pauseInBatch: rate(0.01),
+    },
+    slowMs: chance.pick([20, 500, 8_000]),
+    faultEveryMs: chance.pick([5_000, 20_000, 60_000]),
+    appendEveryMs: chance.pick([1_000, 4_000]),
+  };
+}
+
+function drawConsumer(chance: Chance, number: number): ConsumerPlan {
+  const scopes: EventScope[] = [{}, {}, { aggregateTypes: ["Order"] }, { eventTypes: ["Placed"] }];
+  return {
+    name: `c${String(number).padStart(2, "0")}`,
+    startFrom: chance.happens(0.2) ? "head" : "beginning",
+    inBulk: chance.happens(0.3),
+    ...chance.pick(scopes),
+  };
+}
+
+/** The newest release has every consumer; older ones lack some, but never all. */
+function drawReleases(chance: Chance, names: readonly string[]): readonly (readonly string[])[] {
+  const older = Array.from({ length: chance.whole(0, 2) }, () => {
+    const kept = names.filter(() => chance.happens(0.7));
+    return kept.length > 0 ? kept : names.slice(0, 1);
+  });
+  return [...older, names];
+}
