@@ -14,6 +14,13 @@ export interface FinalStateOptions {
   readonly report: Report;
 }
 
+/** How many positions the consumer that is furthest back has before it. */
+export async function mostBehind({ scenario, ledger, observer }: FinalStateOptions): Promise<number> {
+  const head = await observer.latestPosition();
+  const positions = scenario.consumers.map(({ name }) => ledger.checkpoints.get(name)?.position ?? 0n);
+  return Math.max(...positions.map((position) => Number(head - position)));
+}
+
 /** Who has not come to rest yet, at the head and with one owner each: I4 and I5. Null when everybody has. */
 export async function findUnrest({ fleet, scenario, ledger, observer }: FinalStateOptions): Promise<Violation | null> {
   await ledger.check();

@@ -3,7 +3,7 @@ import { appendAtRandom } from "./appends.ts";
 import { type Breakage, type BreakageName, breakages } from "./breakages.ts";
 import { createChance } from "./chance.ts";
 import { causeFaults } from "./faults.ts";
-import { checkNothingLeft, findUnrest, membersInTouch } from "./final-state.ts";
+import { checkNothingLeft, findUnrest, membersInTouch, mostBehind } from "./final-state.ts";
 import { createFleet } from "./fleet.ts";
 import { createLedger } from "./ledger.ts";
 import { drawScenario, type Scenario } from "./scenario.ts";
@@ -39,6 +39,9 @@ export interface SeedOutcome {
  * a database that does not answer.
  */
 const LAST_ANSWERS_MS = 6_000;
+
+/** What handling one event by itself may take in calm weather, in milliseconds: its batch, and the page before it. */
+const EVENT_MS = 150;
 
 /** How often it is looked whether everybody has come to rest, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
@@ -127,12 +130,12 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   await live(time.now() + 60_000, appends);
   // Whatever release is out there, somebody has everything.
   fleet.start(scenario.releases.at(-1) as readonly string[]);
-  const mended = time.now();
+  const deadlineMs = time.now() + recoveryMs(scenario) + (await mostBehind(final)) * EVENT_MS;
   let unrest: Violation | null = null;
   do {
     await live(time.now() + LOOK_EVERY_MS);
     unrest = violation ? null : await findUnrest(final);
-  } while (unrest && time.now() < mended + recoveryMs(scenario));
+  } while (unrest && time.now() < deadlineMs);
   if (unrest) report(unrest.invariant, unrest.what);
 
   if (!violation) {
@@ -146,7 +149,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   return { seed, violation, virtualMs: time.now(), steps, trace: trace.lines };
 }
 
-/** How long it may take until everybody has come to rest, in milliseconds. */
+/** How long it may take until everybody has come to rest, in milliseconds, beside the events that wait. */
 function recoveryMs({ options, slowMs }: Scenario): number {
   const { heartbeatTimeoutMs, rebalanceIntervalMs, batchTimeoutMs, shutdownTimeoutMs } = options;
   // A live owner's batch has its whole time, and five seconds, before it is ended for the next owner.

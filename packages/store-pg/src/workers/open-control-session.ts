@@ -119,6 +119,8 @@ export function createOpenControlSession(options: ControlSessionOptions) {
       },
       async holdLivenessLock(workerId) {
         session.lost.throwIfAborted();
+        // Whoever comes back over a new session leads in its own name too: under another one nobody would hear of it.
+        ownerId = workerId;
         return livenessLock === null ? false : livenessLock.hold(workerId);
       },
       async deregister(workerId) {

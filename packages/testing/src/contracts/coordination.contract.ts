@@ -275,6 +275,27 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       expect(session.election.leaderMissing).toBe(false);
     });
 
+    it("misses no leader that reports to be alive over a new session", async () => {
+      const lost = await openSession();
+      await register(lost, workerA);
+      await lost.close();
+      const [session, rival] = [await openSession(), await openSession()];
+      await sync(session, workerA);
+      await session.holdLivenessLock(workerA);
+      await register(rival, workerB);
+      await lead(session);
+
+      await setup().elapse(2_000);
+      await sync(session, workerA);
+      // A lease may have run out meanwhile.
+      const leadership = await lead(session);
+      await sync(rival, workerB, { heartbeatTimeoutMs: 1_900 });
+
+      expect(await rival.election.tick()).toBeNull();
+      expect(rival.election.leaderMissing).toBe(false);
+      expect(await session.election.tick()).toEqual(leadership);
+    });
+
     it("passes the leadership on when the leader's session is lost, which knows it", async () => {
       const session = await openSession();
       const rival = await setup().other.openControlSession();

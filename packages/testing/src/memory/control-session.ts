@@ -12,7 +12,7 @@ import { MemoryConnectionError } from "./errors.ts";
 
 /** A control session that a test can cut off. */
 export interface MemoryControlSession extends ControlSession {
-  /** Worker that registered through it last; null before. */
+  /** Worker that registered, or came back, through it last; null before. */
   readonly workerId: string | null;
   /** False once it was closed or lost. */
   readonly isOpen: boolean;
@@ -98,6 +98,7 @@ export function openControlSession(
       }),
     holdLivenessLock: (workerId) =>
       call("holdLivenessLock", () => {
+        session.workerId = workerId;
         if (database.sessionLocks) session.livenessLocks.add(workerId);
         return database.sessionLocks;
       }),
