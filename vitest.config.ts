@@ -31,8 +31,7 @@ const intOldest: TestProjectInlineConfiguration = {
     include: [
       "packages/store-pg/src/{contracts,notify}.int.test.ts",
       "packages/store-pg/src/{consumers,schema,workers}/*.int.test.ts",
-      "packages/store-pg/src/session/{create-sessions,lost-connection,statements,transaction}.int.test.ts",
-      "tests/src/roles.int.test.ts",
+      "packages/store-pg/src/session/transaction.int.test.ts",
     ],
     env: { PUP_TEST_POSTGRES_VERSION: oldestServer() },
   },

@@ -53,7 +53,7 @@ describe.concurrent(`At ${JSON.stringify(options)}`, () => {
       await using lab = await openLab(parts, given);
       const { victim, survivor } = lab;
       const [orphan] = await owned(parts, victim);
-      const { epoch } = victim.recorded.of("consumer:acquired").findLast(({ consumer }) => consumer === orphan) ?? {};
+      const [checkpoint] = await parts.store.readCheckpoints([orphan ?? ""]);
       await append(parts);
       if (given.work) await untilDwelling(parts, victim);
       else await victim.recorded.first("batch:committed", ({ consumer }) => consumer === orphan);
@@ -82,7 +82,7 @@ describe.concurrent(`At ${JSON.stringify(options)}`, () => {
       }
       const committed = victim.recorded
         .of("batch:committed")
-        .filter((batch) => batch.epoch === epoch && batch.consumer === orphan);
+        .filter((batch) => batch.epoch === checkpoint?.epoch && batch.consumer === orphan);
       expect(committed).toHaveLength(given.work ? 0 : 1);
       for (const worker of [victim, survivor]) expect((await worker.report()).health).toEqual([]);
     },
