@@ -8,12 +8,15 @@ import { createPgStore, type PgTransaction } from "@pup/store-pg";
 import type { LabWorkerConfig, LabWorkerRequest } from "./lab-worker.ts";
 import { leaveTrail } from "./trail.ts";
 
-const { url, dispatch, consumers, work, max, election, options } = JSON.parse(process.argv[2] ?? "") as LabWorkerConfig;
+const { url, dispatch, consumers, work, max, statementTimeoutMs, election, options } = JSON.parse(
+  process.argv[2] ?? "",
+) as LabWorkerConfig;
 
 let statements = 0;
 const store = createPgStore({
   connection: { url, debug: () => ++statements },
   ...(max !== undefined && { max }),
+  ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
   ...(election !== undefined && { election, leaseDurationMs: 2_000 }),
   ...(dispatch === "notify" && { notify: {} }),
   applicationName: `lab ${process.pid}`,

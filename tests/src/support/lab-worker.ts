@@ -19,6 +19,8 @@ export interface LabWorkerConfig {
   readonly work?: "statement" | "result";
   /** Connections of its pool. @defaultValue that of the store */
   readonly max?: number;
+  /** Time for a statement of its store, in milliseconds. @defaultValue that of the store */
+  readonly statementTimeoutMs?: number;
   /** How its store elects leaders. @defaultValue that of the store */
   readonly election?: "advisory" | "lease";
   /** Times of the worker. @defaultValue those of production */
