@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Batch } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { openForEach } from "./open-for-each.ts";
+import { ownConsumer } from "./own-consumer.ts";
 import { range, sampleEvent } from "./sample-events.ts";
 import type { StoreSetup } from "./store-setup.ts";
 import { workerA } from "./workers.ts";
@@ -18,22 +19,11 @@ export function batchRunnerContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
   const setup = openForEach(open);
 
   /** Takes a consumer over; gives the batch that comes next. */
-  const own = async (consumer = "orders", batch: Partial<Batch> = {}): Promise<Batch> => {
-    const { store } = setup();
-    await store.createCheckpoint(consumer, 0n);
-    const acquired = await store.acquire({
-      consumer,
-      workerId: workerA,
-      claim: "unowned",
-      graceMs: LONG_MS,
-      batchTimeoutMs: LONG_MS,
-      heartbeatTimeoutMs: LONG_MS,
-    });
-    if (acquired.outcome !== "acquired")
-      throw new Error(`Expected to acquire the consumer, got "${acquired.outcome}".`);
-    const { signal } = new AbortController();
-    return { consumer, epoch: acquired.epoch, from: acquired.position, to: 10n, timeoutMs: LONG_MS, signal, ...batch };
-  };
+  const own = async (consumer = "orders", batch: Partial<Batch> = {}): Promise<Batch> => ({
+    ...(await ownConsumer(setup().store, consumer)),
+    to: 10n,
+    ...batch,
+  });
 
   const effect = async (tx: Tx, aggregateId = "effect") => {
     await setup().store.append([sampleEvent({ aggregateId })], { tx, wake: false });

@@ -1,6 +1,7 @@
 import type { Batch, BatchDeadLetters, DeadLetter, RecordedEvent } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { openForEach } from "./open-for-each.ts";
+import { ownConsumer } from "./own-consumer.ts";
 import { sampleEvent } from "./sample-events.ts";
 import type { StoreSetup } from "./store-setup.ts";
 import { assignTo, workerA } from "./workers.ts";
@@ -19,22 +20,7 @@ export function deadLettersContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
   const setup = openForEach(open);
 
   /** Takes a consumer over. */
-  const own = async (consumer = "orders"): Promise<Batch> => {
-    const { store } = setup();
-    await store.createCheckpoint(consumer, 0n);
-    const acquired = await store.acquire({
-      consumer,
-      workerId: workerA,
-      claim: "unowned",
-      graceMs: LONG_MS,
-      batchTimeoutMs: LONG_MS,
-      heartbeatTimeoutMs: LONG_MS,
-    });
-    if (acquired.outcome !== "acquired") throw new Error(`Expected to acquire it, got "${acquired.outcome}".`);
-    const { signal } = new AbortController();
-    const { epoch, position } = acquired;
-    return { consumer, epoch, from: position, to: position, timeoutMs: LONG_MS, signal };
-  };
+  const own = (consumer = "orders"): Promise<Batch> => ownConsumer(setup().store, consumer);
 
   const inBatch = (batch: Batch, work: (letters: BatchDeadLetters, tx: Tx) => Promise<unknown>) =>
     setup().store.runBatch(batch, async (tx, letters) => {
