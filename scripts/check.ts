@@ -4,6 +4,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { parseArgs } from "node:util";
+import { compareApiReports } from "./public-api.ts";
 
 interface Outcome {
   readonly ok: boolean;
@@ -22,9 +24,16 @@ const checks = new Map<string, () => Outcome>([
   ["unused", () => run("knip")],
   // What npm would publish: the manifests, and the types as every kind of module resolution sees them.
   ["packages", checkPackages],
+  // What an import costs.
+  ["sizes", () => run("size-limit")],
+  // What the packages export, against the reports that were reviewed. `-- api --write` brings them up to date.
+  ["api", checkApi],
 ]);
 
-const asked = process.argv.slice(2);
+const { values: flags, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { write: { type: "boolean", default: false } },
+});
 const unknown = asked.filter((name) => !checks.has(name));
 if (unknown.length > 0) {
   console.error(`Expected some of ${[...checks.keys()].join(", ")}, got ${unknown.join(", ")}.`);
@@ -64,4 +73,17 @@ function checkPackages(): Outcome {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function checkApi(): Outcome {
+  const { changed, complaints } = compareApiReports(root, { write: flags.write });
+  const isOk = complaints.length === 0 && (flags.write || changed.length === 0);
+  const differences = changed.map(
+    (report) => `${report} ${flags.write ? "was brought up to date" : "differs from what the package exports"}`,
+  );
+  const hint =
+    flags.write || changed.length === 0
+      ? []
+      : ["If the change is meant: npm run check -- api --write, and say in a changeset what it means."];
+  return { ok: isOk, output: [...complaints, ...differences, ...hint].join("\n") };
 }

@@ -39,7 +39,7 @@ const tasks = {
     flags: ["rounds", "pooler_rounds", "workers", "consumers", "json"],
   },
   "test:matrix": { program: ["scripts/test-matrix.ts"], built: false, words: true, flags: [], servers: true },
-  check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
+  check: { program: ["scripts/check.ts"], built: true, words: true, flags: ["write"] },
   build: { program: [], built: true, words: false, flags: [] },
   format: {
     program: ["node_modules/@biomejs/biome/bin/biome", "check", "--write"],
