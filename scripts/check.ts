@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { compareApiReports } from "./public-api.ts";
+import { splitReleases } from "./release-plan.ts";
 
 interface Outcome {
   readonly ok: boolean;
@@ -15,7 +16,7 @@ interface Outcome {
 const root = join(import.meta.dirname, "..");
 const env = { ...process.env, PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter) };
 
-const checks = new Map<string, () => Outcome>([
+const checks = new Map<string, () => Outcome | Promise<Outcome>>([
   // Format, lint rules, the boundaries between packages.
   ["lint", () => run("biome", "ci", "--error-on-warnings", "--colors=off")],
   // Packages, their tests, examples and scripts in one program.
@@ -28,6 +29,8 @@ const checks = new Map<string, () => Outcome>([
   ["sizes", () => run("size-limit")],
   // What the packages export, against the reports that were reviewed. `-- api --write` brings them up to date.
   ["api", checkApi],
+  // What the pending changesets would release.
+  ["releases", checkReleases],
 ]);
 
 const { values: flags, positionals: asked } = parseArgs({
@@ -44,7 +47,7 @@ let allOk = true;
 for (const [name, check] of checks) {
   if (asked.length > 0 && !asked.includes(name)) continue;
   const startedAt = Date.now();
-  const { ok, output } = check();
+  const { ok, output } = await check();
   console.log(`${ok ? "ok    " : "FAILED"} ${name} ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
   if (!ok) console.log(output);
   allOk &&= ok;
@@ -86,4 +89,9 @@ function checkApi(): Outcome {
       ? []
       : ["If the change is meant: npm run check -- api --write, and say in a changeset what it means."];
   return { ok: isOk, output: [...complaints, ...differences, ...hint].join("\n") };
+}
+
+async function checkReleases(): Promise<Outcome> {
+  const complaints = await splitReleases(root);
+  return { ok: complaints.length === 0, output: complaints.join("\n") };
 }
