@@ -1,12 +1,13 @@
 // Everything a change is checked for besides its tests. Runs all checks and shows what the failing ones said. With names
 // as arguments it runs only those: `npm run check -- lint types`.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { compareApiReports } from "./public-api.ts";
 import { splitReleases } from "./release-plan.ts";
+import { checkSamples } from "./samples.ts";
 
 interface Outcome {
   readonly ok: boolean;
@@ -31,6 +32,8 @@ const checks = new Map<string, () => Outcome | Promise<Outcome>>([
   ["api", checkApi],
   // What the pending changesets would release.
   ["releases", checkReleases],
+  // Every sample that people read.
+  ["samples", checkPages],
 ]);
 
 const { values: flags, positionals: asked } = parseArgs({
@@ -94,4 +97,12 @@ function checkApi(): Outcome {
 async function checkReleases(): Promise<Outcome> {
   const complaints = await splitReleases(root);
   return { ok: complaints.length === 0, output: complaints.join("\n") };
+}
+
+function checkPages(): Outcome {
+  const pages = ["*.md", "docs/**/*.md", "{packages/*,examples}/README.md", "packages/*/src/**/*.ts"];
+  const files = globSync(pages, { cwd: root, exclude: ["**/*.test.ts", "**/*.test-d.ts", "**/node_modules/**"] });
+  const { count, complaints } = checkSamples(root, files.toSorted());
+  // None at all would mean that they are not found any more.
+  return { ok: count > 0 && complaints.length === 0, output: complaints.join("\n") || "There is no sample." };
 }
