@@ -26,6 +26,8 @@ const checks = new Map<string, () => Outcome | Promise<Outcome>>([
   ["unused", () => run("knip")],
   // What npm would publish: the manifests, and the types as every kind of module resolution sees them.
   ["packages", checkPackages],
+  // Pages and headings that links lead to.
+  ["links", () => run("remark", "--frail", "--quiet", "--no-color", "--no-stdout", ".")],
   // What an import costs.
   ["sizes", () => run("size-limit")],
   // What the packages export, against the reports that were reviewed. `-- api --write` brings them up to date.
@@ -101,7 +103,7 @@ async function checkReleases(): Promise<Outcome> {
 
 function checkPages(): Outcome {
   const pages = ["*.md", "docs/**/*.md", "{packages/*,examples}/README.md", "packages/*/src/**/*.ts"];
-  const files = globSync(pages, { cwd: root, exclude: ["**/*.test.ts", "**/*.test-d.ts", "**/node_modules/**"] });
+  const files = globSync(pages, { cwd: root, exclude: ["**/*.test.ts", "**/*.test-d.ts", "docs/site/**"] });
   const { count, complaints } = checkSamples(root, files.toSorted());
   // None at all would mean that they are not found any more.
   return { ok: count > 0 && complaints.length === 0, output: complaints.join("\n") || "There is no sample." };

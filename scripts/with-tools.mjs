@@ -51,6 +51,7 @@ const tasks = {
     flags: [],
     workspace: "scripts/registry",
   },
+  docs: { program: ["scripts/build-site.ts"], built: false, words: false, flags: ["serve"], workspace: "docs/site" },
   release: { program: ["scripts/release.ts"], built: true, words: false, flags: [] },
   check: { program: ["scripts/check.ts"], built: true, words: true, flags: ["write"] },
   build: { program: [], built: true, words: false, flags: [] },
