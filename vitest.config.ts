@@ -49,7 +49,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{packages/*,examples,tests}/src/**/*.test.ts", "scripts/**/*.test.ts"],
+          include: ["{packages/*,examples,tests}/src/**/*.test.ts", "scripts/*.test.ts"],
           exclude: ["**/*.int.test.ts"],
         },
       },

@@ -1,9 +1,13 @@
 // Everything a change is checked for besides its tests. Runs all checks and shows what the failing ones said. With names
 // as arguments it runs only those: `npm run check -- lint types`.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { parseArgs } from "node:util";
+import { compareApiReports } from "./public-api.ts";
+import { splitReleases } from "./release-plan.ts";
+import { checkSamples } from "./samples.ts";
 
 interface Outcome {
   readonly ok: boolean;
@@ -13,7 +17,7 @@ interface Outcome {
 const root = join(import.meta.dirname, "..");
 const env = { ...process.env, PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter) };
 
-const checks = new Map<string, () => Outcome>([
+const checks = new Map<string, () => Outcome | Promise<Outcome>>([
   // Format, lint rules, the boundaries between packages.
   ["lint", () => run("biome", "ci", "--error-on-warnings", "--colors=off")],
   // Packages, their tests, examples and scripts in one program.
@@ -22,9 +26,22 @@ const checks = new Map<string, () => Outcome>([
   ["unused", () => run("knip")],
   // What npm would publish: the manifests, and the types as every kind of module resolution sees them.
   ["packages", checkPackages],
+  // Pages and headings that links lead to.
+  ["links", () => run("remark", "--frail", "--quiet", "--no-color", "--no-stdout", ".")],
+  // What an import costs.
+  ["sizes", () => run("size-limit")],
+  // What the packages export, against the reports that were reviewed. `-- api --write` brings them up to date.
+  ["api", checkApi],
+  // What the pending changesets would release.
+  ["releases", checkReleases],
+  // Every sample that people read.
+  ["samples", checkPages],
 ]);
 
-const asked = process.argv.slice(2);
+const { values: flags, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { write: { type: "boolean", default: false } },
+});
 const unknown = asked.filter((name) => !checks.has(name));
 if (unknown.length > 0) {
   console.error(`Expected some of ${[...checks.keys()].join(", ")}, got ${unknown.join(", ")}.`);
@@ -35,7 +52,7 @@ let allOk = true;
 for (const [name, check] of checks) {
   if (asked.length > 0 && !asked.includes(name)) continue;
   const startedAt = Date.now();
-  const { ok, output } = check();
+  const { ok, output } = await check();
   console.log(`${ok ? "ok    " : "FAILED"} ${name} ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
   if (!ok) console.log(output);
   allOk &&= ok;
@@ -64,4 +81,30 @@ function checkPackages(): Outcome {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function checkApi(): Outcome {
+  const { changed, complaints } = compareApiReports(root, { write: flags.write });
+  const isOk = complaints.length === 0 && (flags.write || changed.length === 0);
+  const differences = changed.map(
+    (report) => `${report} ${flags.write ? "was brought up to date" : "differs from what the package exports"}`,
+  );
+  const hint =
+    flags.write || changed.length === 0
+      ? []
+      : ["If the change is meant: npm run check -- api --write, and say in a changeset what it means."];
+  return { ok: isOk, output: [...complaints, ...differences, ...hint].join("\n") };
+}
+
+async function checkReleases(): Promise<Outcome> {
+  const complaints = await splitReleases(root);
+  return { ok: complaints.length === 0, output: complaints.join("\n") };
+}
+
+function checkPages(): Outcome {
+  const pages = ["*.md", "docs/**/*.md", "{packages/*,examples}/README.md", "packages/*/src/**/*.ts"];
+  const files = globSync(pages, { cwd: root, exclude: ["**/*.test.ts", "**/*.test-d.ts", "docs/site/**"] });
+  const { count, complaints } = checkSamples(root, files.toSorted());
+  // None at all would mean that they are not found any more.
+  return { ok: count > 0 && complaints.length === 0, output: complaints.join("\n") || "There is no sample." };
 }

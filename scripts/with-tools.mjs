@@ -12,13 +12,12 @@ const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packag
 const node = join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
 /** Flags of the programs that torture workers. */
 const rigFlags = ["seconds", "seed", "json", "break", "postgres"];
-/** A workspace of its own with more PostgreSQL servers: too much to be fetched for every task. */
-const servers = join(root, "scripts/postgres-servers");
 
 /**
  * What `npm run` may be asked for. `program` runs on the pinned Node and gets the arguments; `built` says that it needs
  * the packages as npm would publish them, while tests run on the sources. `words` says whether it takes arguments that
- * are no flags; `flags` are some that people forget to put behind `--`. `servers` asks for every release of PostgreSQL.
+ * are no flags; `flags` are some that people forget to put behind `--`. `workspace` names one of its own with
+ * what is too much to be fetched for every task.
  */
 const tasks = {
   start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "notify", "poll"] },
@@ -38,8 +37,23 @@ const tasks = {
     subcommands: true,
     flags: ["rounds", "pooler_rounds", "workers", "consumers", "json"],
   },
-  "test:matrix": { program: ["scripts/test-matrix.ts"], built: false, words: true, flags: [], servers: true },
-  check: { program: ["scripts/check.ts"], built: true, words: true, flags: [] },
+  "test:matrix": {
+    program: ["scripts/test-matrix.ts"],
+    built: false,
+    words: true,
+    flags: [],
+    workspace: "scripts/postgres-servers",
+  },
+  "test:install": {
+    program: onSources("scripts/test-install.ts"),
+    built: false,
+    words: false,
+    flags: [],
+    workspace: "scripts/registry",
+  },
+  docs: { program: ["scripts/build-site.ts"], built: false, words: false, flags: ["serve"], workspace: "docs/site" },
+  release: { program: ["scripts/release.ts"], built: true, words: false, flags: [] },
+  check: { program: ["scripts/check.ts"], built: true, words: true, flags: ["write"] },
   build: { program: [], built: true, words: false, flags: [] },
   format: {
     program: ["node_modules/@biomejs/biome/bin/biome", "check", "--write"],
@@ -66,10 +80,17 @@ let running;
 relaySignals();
 await step("installing", "npx", ["-y", pnpm, "install", "--frozen-lockfile"]);
 env.PATH = [dirname(node), join(root, "node_modules/.bin"), env.PATH].join(delimiter);
-if (task.servers) {
-  await step("installing servers", "npx", ["-y", pnpm, "--dir", servers, "install", "--frozen-lockfile"]);
+if (task.workspace) {
+  await step(`installing ${task.workspace}`, "npx", [
+    "-y",
+    pnpm,
+    "--dir",
+    task.workspace,
+    "install",
+    "--frozen-lockfile",
+  ]);
   // Where Node looks for packages that it has found nowhere else.
-  env.NODE_PATH = [join(servers, "node_modules"), env.NODE_PATH].filter(Boolean).join(delimiter);
+  env.NODE_PATH = [join(root, task.workspace, "node_modules"), env.NODE_PATH].filter(Boolean).join(delimiter);
 }
 if (task.built) await step("building", "npx", ["-y", pnpm, "turbo", "run", "build", "--output-logs=errors-only"]);
 if (task.program.length > 0) {

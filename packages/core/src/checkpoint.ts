@@ -48,7 +48,7 @@ export type AcquireResult =
   | { readonly outcome: "held"; readonly ownerId: string | null }
   /** The assignment has gone elsewhere, or another live worker has it. */
   | { readonly outcome: "not-yours" }
-  /** There is no checkpoint: create one with {@link CheckpointStore.create} and try again. */
+  /** There is no checkpoint: create one with {@link CheckpointStore.createCheckpoint} and try again. */
   | { readonly outcome: "missing" };
 
 /** A move of a checkpoint over events out of scope, or over events handled without a transaction. */

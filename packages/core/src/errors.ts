@@ -17,9 +17,11 @@ export abstract class PupError extends Error {
  *
  * @example
  * ```ts
- * catch (error) {
- *   if (isPupError(error) && error.code === "PUP_CONCURRENCY_CONFLICT") return retry();
- *   throw error;
+ * try {
+ *   await store.append([orderPlaced], { expectedVersion: 4 });
+ * } catch (error) {
+ *   if (!isPupError(error) || error.code !== "PUP_CONCURRENCY_CONFLICT") throw error;
+ *   console.log("somebody was faster");
  * }
  * ```
  */

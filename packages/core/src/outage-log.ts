@@ -20,7 +20,7 @@ const WARN_EVERY_MS = 30_000;
  * @example
  * ```ts
  * const outages = createOutageLog(logger, clock);
- * outages.failed({ err, retryInMs }, "cannot ask for the latest position");
+ * outages.failed({ err: new Error("no answer"), retryInMs: 100 }, "cannot ask for the latest position");
  * outages.works({}, "the database answers again");
  * ```
  */

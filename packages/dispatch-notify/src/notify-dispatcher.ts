@@ -28,7 +28,7 @@ const STABLE_AFTER_MS = 10_000;
  *
  * @example
  * ```ts
- * const dispatcher = createNotifyDispatcher({ connection: process.env.DATABASE_URL });
+ * const dispatcher = createNotifyDispatcher({ connection: "postgres://localhost/shop" });
  * const worker = createWorker({ store, dispatcher, consumers });
  * ```
  *

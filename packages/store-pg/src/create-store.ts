@@ -68,7 +68,7 @@ const CLOSE_GRACE_MS = 5_000;
  *
  * @example
  * ```ts
- * const store = createPgStore({ connection: process.env.DATABASE_URL });
+ * const store = createPgStore({ connection: "postgres://localhost/shop" });
  * await store.append([{ aggregateType: "Order", aggregateId: "order-42", type: "OrderPlaced", payload: { total: 12 } }]);
  * await store.close();
  * ```

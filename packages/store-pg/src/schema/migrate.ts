@@ -30,7 +30,7 @@ export interface MigrateResult {
  *
  * @example
  * ```ts
- * await migrate({ connection: process.env.DATABASE_URL });
+ * await migrate({ connection: "postgres://localhost/shop" });
  * ```
  *
  * @throws {@link InvalidIdentifierError} when PostgreSQL cannot keep a name as it is

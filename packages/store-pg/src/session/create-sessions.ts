@@ -38,7 +38,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
  *
  * @example
  * ```ts
- * const sessions = createSessions<Tables>({ connection: process.env.DATABASE_URL });
+ * const sessions = createSessions<Tables>({ connection: "postgres://localhost/shop" });
  * await sessions.transaction(async (tx) => {
  *   await tx.sql`insert into orders (id) values (${id})`;
  *   await tx.db.updateTable("totals").set({ orders: 1 }).execute();
