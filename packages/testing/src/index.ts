@@ -1,4 +1,5 @@
 export { assertEmitted } from "./emitted/assert-emitted.ts";
+export type { EmittedName, EmittedPattern } from "./emitted/emitted-types.ts";
 export { emitterMatchers, type MatcherResult } from "./emitted/emitter-matchers.ts";
 export type { AsymmetricMatcher, PayloadPattern } from "./emitted/payload-pattern.ts";
 export {

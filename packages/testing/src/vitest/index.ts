@@ -11,22 +11,10 @@
  * @module
  */
 import { expect } from "vitest";
+import type { EmittedName, EmittedPattern } from "../emitted/emitted-types.ts";
 import { emitterMatchers } from "../emitted/emitter-matchers.ts";
-import type { PayloadPattern } from "../emitted/payload-pattern.ts";
-import type { EventRecording } from "../record-events.ts";
 
 expect.extend(emitterMatchers);
-
-/** Names of the events that are recorded by what is expected something of; none where it is no recording. */
-export type EmittedName<Received> = Received extends EventRecording<infer Events> ? keyof Events : never;
-
-/** What a payload should look like. */
-export type EmittedPattern<Received, Name> =
-  Received extends EventRecording<infer Events>
-    ? Name extends keyof Events
-      ? PayloadPattern<Events[Name]>
-      : never
-    : never;
 
 declare module "vitest" {
   // The parameters and their bounds have to be those of vitest's own declaration.
