@@ -303,6 +303,14 @@ describe("A redelivery", () => {
     expect(checkpoint).toBe(3n);
   });
 
+  it("loses no step over events that the consumer does not want", async () => {
+    const { checkpoint } = await given([placed("o-1")])
+      .when(turnover)
+      .when([shipped("o-1")], { redeliver: true });
+
+    expect(checkpoint).toBe(2n);
+  });
+
   it("comes for every batch", async () => {
     const sent: string[] = [];
 

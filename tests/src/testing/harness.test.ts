@@ -1,5 +1,13 @@
 import { createWorker } from "@pup/coordinator";
-import { defineConsumer, type NewEvent, type RecordedEvent, sleep, type TransactionalContext } from "@pup/core";
+import {
+  type Dispatcher,
+  defineConsumer,
+  type HandlerContext,
+  type NewEvent,
+  type RecordedEvent,
+  sleep,
+  type TransactionalContext,
+} from "@pup/core";
 import { createPollDispatcher } from "@pup/dispatch-poll";
 import {
   createHarness,
@@ -65,7 +73,12 @@ describe("A harness", () => {
   });
 
   it("settles when consumers are dealt out evenly, without an event, too", async () => {
-    const harness = open({ workers: 2, consumers: ["a", "b", "c", "d"].map((name) => lister(name)) });
+    const harness = open({
+      workers: 2,
+      consumers: ["a", "b", "c", "d"].map((name) => lister(name)),
+      // Without a word between them, workers take seconds to hear of each other.
+      createDispatcher: () => createManualDispatcher(),
+    });
     await harness.settle();
     expect(harness.workers.map(({ running }) => running.length)).toEqual([2, 2]);
 
@@ -74,6 +87,15 @@ describe("A harness", () => {
     await harness.settle();
 
     expect(harness.workers.map(({ running }) => running.length)).toEqual([1, 1, 1, 1]);
+  });
+
+  it("waits for workers that are slow to start", async () => {
+    const slow = (): Dispatcher => ({ ...createManualDispatcher(), start: ({ clock }) => sleep(clock, 5_000) });
+    const harness = open({ workers: 3, createDispatcher: slow });
+
+    await harness.settle();
+
+    expect(harness.recorded).toHaveEmittedTimes(3, "worker:started");
   });
 
   it("waits for events that consumers append", async () => {
@@ -209,6 +231,8 @@ describe("A worker of a harness", () => {
     owner?.kill();
     await harness.settle();
 
+    // Its session's lock is free and its transaction undone at once: nobody has to wait until it counts as silent.
+    expect(clock.now()).toBeLessThan(5_000);
     expect(harness.workers).toHaveLength(1);
     expect(handledBy(harness, "orders")).toEqual(["o-1"]);
     expect(owner?.recorded).not.toHaveEmitted("batch:committed");
@@ -268,7 +292,7 @@ describe("Failure policies in a harness", () => {
         if (broken) throw new Error("Not today.");
       },
     });
-    const harness = open({ consumers: [orders] });
+    const harness = open({ consumers: [orders], createDispatcher: () => createManualDispatcher() });
     await harness.append([placed("o-1")]);
     await harness.settle();
     expect(await harness.store.listDeadLetters()).toMatchObject([{ consumer: "orders", position: 1n, attempts: 5 }]);
@@ -323,6 +347,19 @@ describe("settle", () => {
     await held.commit();
     await harness.settle();
     expect(handledBy(harness, "orders")).toEqual(["o-1", "o-2"]);
+  });
+
+  it("blames no transaction that is in nobody's way", async () => {
+    const harness = open({ createDispatcher: () => createManualDispatcher() });
+    await harness.settle();
+    await harness.append([placed("o-1")]);
+    const held = await harness.store.begin();
+    await harness.store.append([placed("o-2")], { tx: held.tx });
+
+    await harness.settle();
+
+    expect(handledBy(harness, "orders")).toEqual(["o-1"]);
+    await held.rollback();
   });
 
   it("waits for a transaction that the test ends later", async () => {
@@ -382,7 +419,10 @@ describe("settle", () => {
   });
 
   it("says which handler never settles; advance lets time pass all the same", async () => {
-    const stuck = lister("stuck", { handle: () => new Promise(() => undefined), batchTimeoutMs: 1_000 });
+    const stuck = lister("stuck", {
+      handle: (_: RecordedEvent, { attempt }: HandlerContext) => (attempt === 1 ? new Promise(() => undefined) : null),
+      batchTimeoutMs: 1_000,
+    });
     const harness = open({ consumers: [stuck], patienceMs: 20 });
     await harness.append([placed("o-1")]);
 
@@ -392,6 +432,8 @@ describe("settle", () => {
 
     await harness.advance(1_000);
     expect(harness.recorded).toHaveEmitted("batch:failed", { error: { code: "PUP_BATCH_TIMEOUT" } });
+    await harness.settle();
+    expect(harness.recorded).toHaveEmitted("batch:committed", { consumer: "stuck" });
   });
 });
 
