@@ -121,6 +121,23 @@ describe("given(events).when(consumer).then(check)", () => {
     expect(appended).toMatchObject([{ type: "ConfirmationQueued", aggregateId: "o-1", globalPosition: 2n }]);
   });
 
+  it("runs workers with the caller's options", async () => {
+    const small = createGiven({ createWorker: (parts) => createWorker({ ...parts, batchSize: 1 }) });
+
+    const { recorded } = await small([placed("o-1"), placed("o-2")]).when(turnover);
+
+    expect(recorded).toHaveEmittedTimes(2, "batch:committed", { events: 1 });
+  });
+
+  it("names a handler that never settles, before the test runner loses its patience", async () => {
+    const hasty = createGiven({ createWorker, patienceMs: 20 });
+    const stuck = defineConsumer({ name: "stuck", handle: () => new Promise(() => undefined) });
+
+    await expect(hasty([placed("o-1")]).when(stuck)).rejects.toThrow(
+      'Expected the handler of consumer "stuck" on the worker to settle, but it has not within `patienceMs` (20) of real time.',
+    );
+  });
+
   it("refuses what cannot make workers", () => {
     expect(() => createGiven({ createWorker: undefined as never })).toThrow(
       "Expected `createWorker` to be that of @pup/coordinator, or a function around it, got undefined.",

@@ -197,6 +197,22 @@ describe("A harness", () => {
 });
 
 describe("A worker of a harness", () => {
+  it("is the caller's own kind of worker", async () => {
+    await using harness = createHarness({
+      createWorker: (parts) => createWorker({ ...parts, sticky: true }),
+      consumers: [lister("orders")],
+      workers: 2,
+    });
+    await harness.settle();
+    const leader = harness.workers.find(({ worker }) => worker.health().leads);
+    leader?.kill();
+    const [other] = harness.workers;
+
+    await harness.run(other?.recorded.first("leader:acquired") as Promise<unknown>);
+
+    expect(other?.worker.health().leads).toBe(true);
+  });
+
   it("that stops hands its consumers to the others", async () => {
     const harness = open({ workers: 2 });
     await harness.settle();
@@ -237,6 +253,41 @@ describe("A worker of a harness", () => {
     expect(handledBy(harness, "orders")).toEqual(["o-1"]);
     expect(owner?.recorded).not.toHaveEmitted("batch:committed");
     expect(harness.workers[0]?.recorded).toHaveEmitted("batch:committed", { consumer: "orders", epoch: 2 });
+  });
+
+  it("that is killed goes on with no event, also where there is no transaction to undo", async () => {
+    const clock = createManualClock();
+    const sent: string[] = [];
+    const mailer = defineConsumer({
+      name: "mailer",
+      transaction: "none",
+      async handle({ aggregateId }) {
+        sent.push(aggregateId);
+        await sleep(clock, 1_000);
+      },
+    });
+    const harness = open({ clock, workers: 2, consumers: [mailer] });
+    await harness.append([placed("o-1")]);
+    await harness.append([placed("o-1"), { ...placed("o-1"), type: "OrderShipped" }]);
+    await harness.advance(500);
+    expect(sent).toHaveLength(1);
+
+    harness.workers.find(({ running }) => running.includes("mailer"))?.kill();
+    await harness.settle();
+
+    expect(sent).toHaveLength(1 + 3);
+  });
+
+  it("that is killed and then told to stop takes no other with it", async () => {
+    const harness = open({ workers: 2 });
+    await harness.settle();
+    const [first, second] = harness.workers;
+    first?.kill();
+
+    void first?.worker.stop();
+    await harness.advance(60_000);
+
+    expect(harness.workers).toEqual([second]);
   });
 
   it("that is killed says no more: it emits nothing, and logs nothing", async () => {

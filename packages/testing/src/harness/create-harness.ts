@@ -111,7 +111,7 @@ export function createHarness<Worker extends WorkerUnderTest>(options: HarnessOp
   const store = createMemoryStore({ clock: time.own, random: createSeededRandomness(seed), startTime });
   const events = createEvents<WorkerEvents>();
   const recorded = recordEvents<WorkerEvents>(events);
-  const members: Member<Worker>[] = [];
+  const members = new Set<Member<Worker>>();
   const expected = new Set<string>();
   let started = 0;
   let closing: Promise<void> | undefined;
@@ -129,16 +129,16 @@ export function createHarness<Worker extends WorkerUnderTest>(options: HarnessOp
       consumers: typeof given === "function" ? given : () => given,
       logger,
       events,
-      onEnd: (ended) => members.splice(members.indexOf(ended), 1),
+      onEnd: (ended) => members.delete(ended),
     });
-    members.push(member);
+    members.add(member);
     for (const name of member.offered) expected.add(name);
     return member;
   }
 
   async function closeAll(): Promise<void> {
     // Time passes whatever handlers do: a worker waits for them for a limited time, and then gives them up.
-    await clock.runUntil(Promise.all(members.map(({ worker }) => worker.stop())));
+    await clock.runUntil(Promise.all([...members].map(({ worker }) => worker.stop())));
     await clock.settle();
     recorded.stop();
   }
@@ -160,7 +160,7 @@ export function createHarness<Worker extends WorkerUnderTest>(options: HarnessOp
     append: (appended, settings) => time.run(store.append(appended, settings)),
     settle(settings = {}) {
       const { except = [] } = settings;
-      const look = () => ({ store, members, consumers: [...expected].filter((name) => !except.includes(name)) });
+      const look = () => ({ store, members: [...members], consumers: [...expected].filter((name) => !except.includes(name)) });
       return settle(time, look, settings);
     },
     advance: (durationMs) => clock.advance(durationMs),

@@ -20,13 +20,14 @@ export interface Handlers {
   watch<Tx>(consumer: Consumer<Tx>, worker: string, settings?: ConsumerSettings): Consumer<Tx>;
   /** Waits in real time until one of the calls under way settles. @returns false when none has within that time */
   waitForOne(patienceMs: number): Promise<boolean>;
-  /** Forgets the calls of a worker that is dead. */
-  forget(worker: string): void;
+  /** Ends a worker for its handlers: calls that are under way never return to it, and what it still calls is not called. */
+  bury(worker: string): void;
 }
 
 /** Begins to watch handlers. */
 export function createHandlers(): Handlers {
   const calls = new Map<HandlerCall, { readonly settled: Promise<void>; readonly signal: AbortSignal }>();
+  const dead = new Set<string>();
   const awaited = () => [...calls].filter(([, { signal }]) => !signal.aborted);
 
   const track = (call: HandlerCall, outcome: unknown, { signal }: HandlerContext): unknown => {
@@ -36,7 +37,7 @@ export function createHandlers(): Handlers {
       calls.delete(call);
     };
     calls.set(call, { settled: handling.then(end, end), signal });
-    return handling;
+    return handling.finally(() => (dead.has(call.worker) ? never() : undefined));
   };
 
   return {
@@ -51,7 +52,9 @@ export function createHandlers(): Handlers {
           const value: unknown = Reflect.get(target, key);
           if ((key !== "handle" && key !== "handleBatch") || typeof value !== "function") return value;
           return (events: unknown, context: HandlerContext) =>
-            track({ worker, consumer: target.name }, value.call(target, events, context), context);
+            dead.has(worker)
+              ? never()
+              : track({ worker, consumer: target.name }, value.call(target, events, context), context);
         },
       }),
     async waitForOne(patienceMs) {
@@ -63,8 +66,13 @@ export function createHandlers(): Handlers {
         enough.abort();
       }
     },
-    forget(worker) {
+    bury(worker) {
+      dead.add(worker);
       for (const call of [...calls.keys()]) if (call.worker === worker) calls.delete(call);
     },
   };
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }

@@ -30,8 +30,8 @@ export interface HarnessWorker<Worker extends WorkerUnderTest = WorkerUnderTest>
   /** Stops it in good order, while time passes. */
   stop(): Promise<void>;
   /**
-   * Ends it as `kill -9` does: its transactions roll back, and it does nothing any more. What a handler does outside of its
-   * transaction cannot be stopped in the middle.
+   * Ends it as `kill -9` does: its transactions roll back, and it does nothing any more. Only a handler that is under way cannot be
+   * stopped in the middle of what it does outside of its transaction.
    */
   kill(): void;
 }
@@ -114,7 +114,7 @@ export function startMember<Worker extends WorkerUnderTest>(options: MemberOptio
       connection.kill();
       // Only so that nothing is left of it: a dispatcher ends without a word to others.
       void dispatcher.stop();
-      time.handlers.forget(name);
+      time.handlers.bury(name);
       options.onEnd(member);
     },
   };

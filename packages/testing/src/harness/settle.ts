@@ -1,4 +1,3 @@
-import type { Member } from "./member.ts";
 import { findUnrest, type Unrest, type UnrestOptions } from "./unrest.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -19,7 +18,7 @@ const STILL_MS = 5_000;
 /** Lets time pass until everything is at rest. */
 export async function settle(
   time: VirtualTime,
-  look: () => UnrestOptions & { readonly members: readonly Member[] },
+  look: () => UnrestOptions,
   { maxMs = 300_000 }: SettleOptions,
 ): Promise<void> {
   const { clock } = time;
