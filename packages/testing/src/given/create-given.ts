@@ -71,10 +71,10 @@ export interface GivenOnStoreOptions<Tx, Store> extends GivenOptions<Tx> {
  * ```ts
  * const given = createGiven({ createWorker });
  *
- * it("closes an order when it is shipped", () =>
- *   given([placed("o-1"), shipped("o-1")])
- *     .when(openOrders)
- *     .then(({ store }) => expect(store.table("open").get("o-1")).toBe(false)));
+ * it("notes what was paid", () =>
+ *   given([orderPlaced, orderPaid])
+ *     .when(orders)
+ *     .then(({ store }) => expect(store.table("orders").get("o-1")).toBe("paid")));
  * ```
  *
  * @throws {@link InvalidOptionError} when an option cannot work

@@ -160,7 +160,11 @@ export function createHarness<Worker extends WorkerUnderTest>(options: HarnessOp
     append: (appended, settings) => time.run(store.append(appended, settings)),
     settle(settings = {}) {
       const { except = [] } = settings;
-      const look = () => ({ store, members: [...members], consumers: [...expected].filter((name) => !except.includes(name)) });
+      const look = () => ({
+        store,
+        members: [...members],
+        consumers: [...expected].filter((name) => !except.includes(name)),
+      });
       return settle(time, look, settings);
     },
     advance: (durationMs) => clock.advance(durationMs),
