@@ -16,6 +16,7 @@ export type { ConsumerTestStore, OpenedStore } from "./given/stage.ts";
 export { createHarness, type Harness, type HarnessConsumers, type HarnessOptions } from "./harness/create-harness.ts";
 export type { HarnessWorker } from "./harness/member.ts";
 export type { SettleOptions } from "./harness/settle.ts";
+export type { VirtualTimeOptions } from "./harness/virtual-time.ts";
 export { createManualClock, type ManualClock } from "./manual-clock.ts";
 export { createManualDispatcher, type ManualDispatcher } from "./manual-dispatcher.ts";
 export type { MemoryControlSession } from "./memory/control-session.ts";
