@@ -93,6 +93,6 @@ function describeImpatience(underWay: readonly HandlerCall[], patienceMs: number
   return (
     `Expected the handler of consumer ${who} to settle, but it has not within \`patienceMs\` (${patienceMs}) of real time. It ` +
     "waits for nothing on the test's clock: for a promise that never settles, for a row that an open transaction holds, or for " +
-    "real time or I/O. `advance` lets time pass all the same."
+    "real time or I/O. In a harness, `advance` lets time pass all the same."
   );
 }
