@@ -35,7 +35,7 @@ export interface VirtualTime {
   run<Result>(promise: Promise<Result>): Promise<Result>;
 }
 
-/** Settings of {@link createVirtualTime}. */
+/** How a test in virtual time treats handlers that take real time. */
 export interface VirtualTimeOptions {
   /**
    * How long a handler may take in real time, in milliseconds, before the test fails and is told which one it waits for.
