@@ -9,6 +9,9 @@ interface Manifest {
   readonly publishConfig: { readonly exports: Manifest["exports"] };
 }
 
+/** Modules that do something by being imported; none in the other packages. */
+const sideEffects = { testing: ["./dist/vitest/index.js"] } as Readonly<Record<string, readonly string[]>>;
+
 const packages = join(import.meta.dirname, "../packages");
 
 describe.each(readdirSync(packages))("The manifest of %s", (name) => {
@@ -34,7 +37,7 @@ describe.each(readdirSync(packages))("The manifest of %s", (name) => {
       name: `@pup/${name}`,
       license: "MIT",
       type: "module",
-      sideEffects: false,
+      sideEffects: sideEffects[name] ?? false,
       engines: { node: ">=22" },
       repository: { directory: `packages/${name}` },
       publishConfig: { access: "public" },

@@ -3,7 +3,13 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const root = dirname(import.meta.dirname);
-const readmes = ["README.md", "packages/core/README.md", "packages/coordinator/README.md"];
+const readmes = [
+  "README.md",
+  "packages/core/README.md",
+  "packages/coordinator/README.md",
+  "packages/testing/README.md",
+  "docs/writing-an-adapter.md",
+];
 
 /** A sample is marked with the program that it shows: `<!-- examples/src/orders.ts -->`, then the code. */
 const SAMPLE = /<!-- (examples\/\S+) -->\s*```ts\n([\s\S]*?)```/g;

@@ -1,8 +1,9 @@
 // What the samples of the pages and doc comments take for given: things of the reader's own.
 import type { Worker } from "@pup/coordinator";
-import type { AggregateRef, Clock, Consumer, Dispatcher, Logger, NewEvent } from "@pup/core";
+import type { AggregateRef, Clock, Consumer, Dispatcher, Logger, NewEvent, WorkerEvents } from "@pup/core";
 import type { PgStore, PgTransaction } from "@pup/store-pg";
-import type { DispatcherSetup } from "@pup/testing/contracts";
+import type { EventRecording } from "@pup/testing";
+import type { DispatcherSetup, StoreSetup } from "@pup/testing/contracts";
 import type { PostgresServer } from "@pup/testing/postgres";
 
 interface ReadersTables {
@@ -23,8 +24,10 @@ declare global {
   const logger: Logger;
   const clock: Clock;
   const server: PostgresServer;
+  const recorded: EventRecording<WorkerEvents>;
   const id: string;
   type Tables = ReadersTables;
   function readSomething(): Promise<boolean>;
   function openMyDispatcher(): Promise<DispatcherSetup>;
+  function openMyStore(): Promise<StoreSetup<PgTransaction>>;
 }

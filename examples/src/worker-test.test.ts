@@ -1,34 +1,27 @@
-// A whole worker under test: without a database, and without waiting for real time to pass.
+// A fleet of workers under test: without a database, and without waiting for real time to pass.
 import { createWorker } from "@pup/coordinator";
 import { defineConsumer } from "@pup/core";
-import {
-  createManualClock,
-  createMemoryDispatcher,
-  createMemoryStore,
-  type MemoryTransaction,
-  recordEvents,
-} from "@pup/testing";
+import { createHarness, type MemoryTransaction } from "@pup/testing";
 import { expect, it } from "vitest";
+import "@pup/testing/vitest";
 
-const orders = defineConsumer<MemoryTransaction>({
-  name: "orders.v1",
-  handle: ({ aggregateId, type }, { tx }) => tx.table("orders").set(aggregateId, type),
-});
-const orderPlaced = { aggregateType: "Order", aggregateId: "o-1", type: "OrderPlaced", payload: {} };
+const consumers = ["orders.v1", "invoices.v1"].map((name) =>
+  defineConsumer<MemoryTransaction>({
+    name,
+    handle: ({ aggregateId, type }, { tx }) => tx.table(name).set(aggregateId, type),
+  }),
+);
+const orderPlaced = (id: string) => ({ aggregateType: "Order", aggregateId: id, type: "OrderPlaced", payload: {} });
 
-it("handles an event while the worker runs", async () => {
-  const clock = createManualClock();
-  const store = createMemoryStore({ clock });
-  const worker = createWorker({ store, clock, dispatcher: createMemoryDispatcher(store), consumers: [orders] });
-  const recorded = recordEvents(worker.events);
+it("goes on when a worker is killed", async () => {
+  await using harness = createHarness({ createWorker, consumers, workers: 3 });
+  await harness.append([orderPlaced("o-1")]);
+  await harness.settle();
 
-  const running = worker.start();
-  const committed = recorded.next("batch:committed");
-  await store.append([orderPlaced]);
-  await clock.runUntil(committed);
-  await clock.runUntil(worker.stop());
-  await running;
+  harness.workers.find(({ running }) => running.includes("orders.v1"))?.kill();
+  await harness.append([orderPlaced("o-2")]);
+  await harness.settle();
 
-  expect(store.table("orders").get("o-1")).toBe("OrderPlaced");
-  expect(clock.pending).toBe(0);
+  expect([...harness.store.table("orders.v1").keys()]).toEqual(["o-1", "o-2"]);
+  expect(harness.recorded).toHaveEmitted("consumer:acquired", { consumer: "orders.v1", epoch: 2 });
 });

@@ -1,8 +1,8 @@
 import type { Clock, ControlSignal, Dispatcher, DispatcherEvents, GlobalPosition, Randomness } from "@pup/core";
 import { silentLogger } from "@pup/core";
 import { describe, expect, it } from "vitest";
+import { countPending } from "../counting-clock.ts";
 import { type EventRecording, recordEvents } from "../record-events.ts";
-import { countPending } from "./counting-clock.ts";
 import { openForEach } from "./open-for-each.ts";
 
 /** What the suite for dispatchers needs: one that has not been started, and the world it listens to. */

@@ -9,8 +9,14 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+/** Settings of {@link createDatabase}. */
+export interface CreateDatabaseOptions {
+  /** Name of a database to copy, to which nobody is connected. @defaultValue none: the new database is empty */
+  readonly template?: string | undefined;
+}
+
 /**
- * Creates an empty database on the server, under a name that nobody else has. Needs the package `postgres`.
+ * Creates a database on the server, under a name that nobody else has. Needs the package `postgres`.
  *
  * @param serverUrl connection string of any database of the server, for a user that may create databases
  *
@@ -20,9 +26,13 @@ export interface TestDatabase {
  * afterAll(() => database.drop());
  * ```
  */
-export async function createDatabase(serverUrl: string): Promise<TestDatabase> {
+export async function createDatabase(
+  serverUrl: string,
+  { template }: CreateDatabaseOptions = {},
+): Promise<TestDatabase> {
   const name = `pup_test_${randomBytes(8).toString("hex")}`;
-  await execute(serverUrl, `CREATE DATABASE ${name}`);
+  const copied = template === undefined ? "" : ` TEMPLATE "${template.replaceAll('"', '""')}"`;
+  await execute(serverUrl, `CREATE DATABASE ${name}${copied}`);
   const url = new URL(serverUrl);
   url.pathname = name;
   return {

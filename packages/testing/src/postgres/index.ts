@@ -1,5 +1,6 @@
 export { findBinaries, type PostgresBinaries } from "./binaries.ts";
-export { createDatabase, type TestDatabase } from "./create-database.ts";
+export { type CreateDatabaseOptions, createDatabase, type TestDatabase } from "./create-database.ts";
+export { type PreparedStores, type PrepareStoresOptions, prepareStores } from "./prepare-stores.ts";
 export {
   type PostgresServer,
   type PostgresSource,
