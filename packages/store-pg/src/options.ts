@@ -81,6 +81,14 @@ export interface PgStoreOptions extends SchemaOptions {
   /** Time for one single statement, in milliseconds. @defaultValue `30_000` */
   readonly statementTimeoutMs?: number | undefined;
 
+  /**
+   * Whether appends of the store's own that come while others are under way travel together. `false` sends each as a statement
+   * of its own: for triggers or row-level security that look at the statement, or to compare.
+   *
+   * @defaultValue `true`
+   */
+  readonly groupAppends?: boolean | undefined;
+
   /** Plugins of the Kysely that handlers are given as `tx.db`. @defaultValue none */
   readonly plugins?: readonly KyselyPlugin[] | undefined;
 
@@ -94,6 +102,7 @@ export const pgStoreDefaults = {
   leaseDurationMs: 10_000,
   minIntervalMs: 5,
   statementTimeoutMs: 30_000,
+  groupAppends: true,
   plugins: [],
   logger: silentLogger,
 } as const;
@@ -118,6 +127,7 @@ export interface ResolvedPgStoreOptions {
   readonly leaseDurationMs: number;
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
+  readonly groupAppends: boolean;
   readonly plugins: readonly KyselyPlugin[];
   readonly logger: Logger;
 }
@@ -138,6 +148,7 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
     leaseDurationMs = pgStoreDefaults.leaseDurationMs,
     applicationName,
     statementTimeoutMs = pgStoreDefaults.statementTimeoutMs,
+    groupAppends = pgStoreDefaults.groupAppends,
     plugins = pgStoreDefaults.plugins,
     logger = pgStoreDefaults.logger,
   } = options;
@@ -165,6 +176,7 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
         ? APPLICATION_PREFIX
         : `${APPLICATION_PREFIX} ${checkName("applicationName", applicationName, 59)}`,
     statementTimeoutMs: checkInteger("statementTimeoutMs", statementTimeoutMs),
+    groupAppends,
     plugins,
     logger,
   };

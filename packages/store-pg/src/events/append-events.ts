@@ -3,7 +3,6 @@ import {
   ConcurrencyConflictError,
   DuplicateEventIdError,
   type ExpectedVersion,
-  type RecordedEvent,
   resolveExpectedVersion,
 } from "@pup/core";
 import type { Execute, SqlValue } from "../execute.ts";
@@ -11,6 +10,7 @@ import type { Tables } from "../schema/tables.ts";
 import { sqlStateOf, UNIQUE_VIOLATION } from "../sql-state.ts";
 import { translateAppendError } from "./append-error.ts";
 import type { AppendInput } from "./append-input.ts";
+import { toAppendResult } from "./append-result.ts";
 import {
   appendText,
   type GivenIdRow,
@@ -21,7 +21,6 @@ import {
   type PlaceRow,
 } from "./append-statements.ts";
 import { bucketOf } from "./bucket.ts";
-import { toDate } from "./recorded-event.ts";
 
 /** How one append is carried out. */
 export interface AppendRequest {
@@ -31,6 +30,8 @@ export interface AppendRequest {
   readonly inCallersTransaction: boolean;
   /** Channel to notify in the same transaction; undefined to leave that. */
   readonly channel?: string | undefined;
+  /** True when a first attempt has just been refused, in whatever statement: what comes next is to find out why. */
+  readonly wasRefused?: boolean | undefined;
 }
 
 /** Appends through `execute`. */
@@ -89,20 +90,20 @@ export function createAppendEvents(tables: Tables): AppendEvents {
         ? new DuplicateEventIdError(taken.map(({ id }) => id))
         : new ConcurrencyConflictError(aggregate, expectedVersion, actual);
 
-    if (isRepetition(given, taken)) return { kind: "repetition", result: toResult(input, taken, true) } as const;
+    if (isRepetition(given, taken)) return { kind: "repetition", result: toAppendResult(input, taken, true) } as const;
     const isRefusal = taken.length > 0 || (expected !== null && expected !== actual);
     return { kind: isRefusal ? "refusal" : "passed", error } as const satisfies Explanation;
   }
 
   return async (execute, request) => {
-    const { input, inCallersTransaction } = request;
+    const { input, inCallersTransaction, wasRefused = false } = request;
     const expected = resolveExpectedVersion(request.expectedVersion);
     const append = inCallersTransaction && input.hasGivenIds ? appendLocked : appendAtOnce;
     for (let attempt = 1; ; attempt++) {
       let failure: unknown;
       try {
-        const places = await append(execute, request, expected);
-        if (places.length > 0) return toResult(input, places, false);
+        const places = attempt === 1 && wasRefused ? [] : await append(execute, request, expected);
+        if (places.length > 0) return toAppendResult(input, places, false);
       } catch (error) {
         // In the caller's transaction nothing more can be asked after an error.
         if (inCallersTransaction || sqlStateOf(error) !== UNIQUE_VIOLATION) throw translateAppendError(error);
@@ -141,30 +142,4 @@ function isRepetition(given: readonly GivenIdRow[], taken: readonly TakenIdRow[]
     taken.length === given.length &&
     taken.every(({ own, version }, index) => own === true && Number(version) === Number(taken[0]?.version) + index)
   );
-}
-
-function toResult(
-  { aggregate, events, ids }: AppendInput,
-  places: readonly PlaceRow[],
-  duplicate: boolean,
-): AppendResult {
-  const fromVersion = Number(places[0]?.version) - 1;
-  const recorded = events.map((event, index): RecordedEvent => {
-    const { position, version, createdat } = places[index] as PlaceRow;
-    return {
-      ...aggregate,
-      globalPosition: BigInt(position),
-      aggregateVersion: Number(version),
-      id: ids[index] as string,
-      type: event.type,
-      version: event.version ?? 1,
-      payload: event.payload,
-      metadata: event.metadata ?? null,
-      traceId: event.traceId ?? null,
-      correlationId: event.correlationId ?? null,
-      causationId: event.causationId ?? null,
-      createdAt: toDate(createdat),
-    };
-  });
-  return { events: recorded, fromVersion, toVersion: fromVersion + events.length, duplicate };
 }
