@@ -14,7 +14,7 @@ export interface AppendBacklogOptions {
   readonly maxWaitMs: number;
   /** Most appends that wait. */
   readonly maxAppends: number;
-  /** Most characters of JSON that wait, unless it is a single append. */
+  /** Most characters of payloads and metadata that wait, unless it is a single append. */
   readonly maxLength: number;
 }
 
@@ -48,15 +48,15 @@ export function createAppendBacklog({ maxWaitMs, maxAppends, maxLength }: Append
   }
 
   function remove(append: QueuedAppend): void {
-    if (appends.delete(append)) length -= append.request.input.json.length;
+    if (appends.delete(append)) length -= append.request.input.length;
   }
 
   return {
     add(append) {
-      const added = append.request.input.json.length;
+      const added = append.request.input.length;
       if (appends.size >= maxAppends || (appends.size > 0 && length + added > maxLength)) {
         throw new OverloadedError(
-          `Expected at most ${maxAppends} appends with ${maxLength} characters of JSON to wait, got one more.`,
+          `Expected at most ${maxAppends} appends with ${maxLength} characters of payloads to wait, got one more.`,
         );
       }
       appends.add(append);

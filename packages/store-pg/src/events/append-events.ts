@@ -9,10 +9,11 @@ import type { Execute, SqlValue } from "../execute.ts";
 import type { Tables } from "../schema/tables.ts";
 import { sqlStateOf, UNIQUE_VIOLATION } from "../sql-state.ts";
 import { translateAppendError } from "./append-error.ts";
-import type { AppendInput } from "./append-input.ts";
+import { type AppendInput, toEventsJson } from "./append-input.ts";
 import { toAppendResult } from "./append-result.ts";
 import {
   appendText,
+  type EventsForm,
   type GivenIdRow,
   givenIdsText,
   type HeadRule,
@@ -55,11 +56,17 @@ export function createAppendEvents(tables: Tables): AppendEvents {
   const givenIds = givenIdsText(tables);
 
   function insert(execute: Execute, rule: HeadRule, { input, channel }: AppendRequest, expected: number | null) {
-    const { aggregate, ids, json } = input;
-    const values: SqlValue[] = [aggregate.aggregateType, aggregate.aggregateId, ids.length, bucketOf(aggregate), json];
+    const { aggregate, texts } = input;
+    const [event] = texts;
+    const isOne = texts.length === 1 && rule !== "locked";
+    const values: SqlValue[] = [aggregate.aggregateType, aggregate.aggregateId, bucketOf(aggregate)];
+    if (isOne && event !== undefined) {
+      values.push(event.id, event.type, event.version, event.payload, event.metadata);
+      values.push(event.trace, event.correlation, event.causation);
+    } else values.push(texts.length, `[${toEventsJson(texts)}]`);
     if (rule === "exact") values.push(expected);
     if (channel !== undefined) values.push(channel);
-    return execute<PlaceRow>(textOf(rule, channel !== undefined), values);
+    return execute<PlaceRow>(textOf(isOne ? "one" : "list", rule, channel !== undefined), values);
   }
 
   /** One statement. Ids that are taken are an error of the database, to be explained afterwards. */
@@ -117,17 +124,17 @@ export function createAppendEvents(tables: Tables): AppendEvents {
   };
 }
 
-/** The statements by rule, with and without a notification. */
-function createTexts(tables: Tables): (rule: HeadRule, notifies: boolean) => string {
-  const textsOf = (rule: HeadRule) =>
-    [appendText(tables, rule), appendText(tables, rule, rule === "exact" ? 7 : 6)] as const;
-  const texts = {
-    any: textsOf("any"),
-    "no-stream": textsOf("no-stream"),
-    exact: textsOf("exact"),
-    locked: textsOf("locked"),
+/** The statements, each made when it is first needed. */
+function createTexts(tables: Tables): (form: EventsForm, rule: HeadRule, notifies: boolean) => string {
+  const texts = new Map<string, string>();
+  return (form, rule, notifies) => {
+    const key = `${form} ${rule} ${notifies}`;
+    const known = texts.get(key);
+    if (known !== undefined) return known;
+    const text = appendText(tables, form, rule, notifies);
+    texts.set(key, text);
+    return text;
   };
-  return (rule, notifies) => texts[rule][notifies ? 1 : 0];
 }
 
 type TakenIdRow = GivenIdRow & PlaceRow;

@@ -78,7 +78,7 @@ describe("planGroup", () => {
   it.each([
     ["appends", 10, (n: number) => queuedAppend({ aggregateId: `${n}` })],
     ["events", 4, (n: number) => queuedAppend({ aggregateId: `${n}`, count: 5 })],
-    ["bytes", 4, (n: number) => queuedAppend({ aggregateId: `${n}`, payload: "x".repeat(9_000) })],
+    ["characters", 4, (n: number) => queuedAppend({ aggregateId: `${n}`, payload: "x".repeat(9_000) })],
   ])("is full with so many %s", (_, fitting, make) => {
     const waiting = Array.from({ length: 12 }, (__, n) => make(n));
 

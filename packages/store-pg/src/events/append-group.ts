@@ -33,7 +33,7 @@ export interface GroupPart {
 export interface GroupBounds {
   readonly maxAppends: number;
   readonly maxEvents: number;
-  /** Characters of JSON. */
+  /** Characters of payloads and metadata. */
   readonly maxLength: number;
 }
 
@@ -73,8 +73,8 @@ export function planGroup(
 
   for (const append of waiting) {
     const { key } = append;
-    const { ids, json } = append.request.input;
-    const isLarge = ids.length > bounds.maxEvents / 4 || json.length > bounds.maxLength / 4;
+    const { input } = append.request;
+    const isLarge = input.ids.length > bounds.maxEvents / 4 || input.length > bounds.maxLength / 4;
     const part = parts.get(key);
     if (append.isGone) {
       // Its caller does not wait any more.
@@ -86,14 +86,14 @@ export function planGroup(
       large.push(append);
     } else {
       appends += 1;
-      events += ids.length;
-      length += json.length;
+      events += input.ids.length;
+      length += input.length;
       if (appends > bounds.maxAppends || events > bounds.maxEvents || length > bounds.maxLength) break;
       if (part === undefined) {
-        parts.set(key, { key, appends: [append], expected: append.expected, count: ids.length });
+        parts.set(key, { key, appends: [append], expected: append.expected, count: input.ids.length });
       } else {
         part.appends.push(append);
-        part.count += ids.length;
+        part.count += input.ids.length;
       }
     }
     looked += 1;

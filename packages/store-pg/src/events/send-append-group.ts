@@ -9,6 +9,7 @@ import {
   type ObstacleRow,
   obstaclesText,
 } from "./append-group-statement.ts";
+import { toEventsJson } from "./append-input.ts";
 import { toAppendResult } from "./append-result.ts";
 import { bucketOf } from "./bucket.ts";
 
@@ -115,7 +116,6 @@ function settle(parts: readonly GroupPart[], rows: readonly GroupPlaceRow[]): Gr
   return refused;
 }
 
-/** The events are texts of JSON already: nothing is written twice. */
 function partsJson(parts: readonly GroupPart[]): string {
   const texts = parts.map((part) => {
     const { aggregate } = firstInput(part);
@@ -126,7 +126,7 @@ function partsJson(parts: readonly GroupPart[]): string {
       count: part.count,
       initial: part.expected === null || part.expected === 0 ? part.count : 0,
     };
-    const events = part.appends.map(({ request }) => request.input.json.slice(1, -1)).join();
+    const events = part.appends.map(({ request }) => toEventsJson(request.input.texts)).join();
     return `${JSON.stringify(fields).slice(0, -1)},"events":[${events}]}`;
   });
   return `[${texts.join()}]`;
