@@ -74,14 +74,13 @@ export function planGroup(
   for (const append of waiting) {
     const { key } = append;
     const { input } = append.request;
-    const isLarge = input.ids.length > bounds.maxEvents / 4 || input.length > bounds.maxLength / 4;
     const part = parts.get(key);
     if (append.isGone) {
       // Its caller does not wait any more.
-    } else if (isHeld(key) || blocked.has(key) || (part !== undefined && (isLarge || !follows(append, part)))) {
+    } else if (isHeld(key) || blocked.has(key) || (part !== undefined && !follows(append, part, bounds))) {
       blocked.add(key);
       behind.push(append);
-    } else if (isLarge) {
+    } else if (isLarge(input, bounds)) {
       blocked.add(key);
       large.push(append);
     } else {
@@ -101,8 +100,14 @@ export function planGroup(
   return { parts: [...parts.values()], large, behind, rest: waiting.slice(looked) };
 }
 
-/** True when the append goes through if the part does. */
-function follows({ expected, request }: QueuedAppend, part: GroupPart): boolean {
+/** True when others would wait for it: it takes up a quarter of a group or more. */
+export function isLarge({ ids, length }: AppendInput, { maxEvents, maxLength }: GroupBounds): boolean {
+  return ids.length > maxEvents / 4 || length > maxLength / 4;
+}
+
+/** True when the append goes through if the part does, and may go with it. */
+function follows({ expected, request }: QueuedAppend, part: GroupPart, bounds: GroupBounds): boolean {
+  if (isLarge(request.input, bounds)) return false;
   const fits = expected === null || (part.expected !== null && expected === part.expected + part.count);
   // A caller's second try while the first is still on its way: it has to find it there.
   return fits && !part.appends.some((other) => shareIds(other.request.input, request.input));

@@ -72,6 +72,14 @@ describe("Appends that come while others are under way", () => {
     }
   });
 
+  it("do so unprepared, as some poolers need it", async () => {
+    const unprepared = schema.openStore({ prepare: false });
+
+    const results = await Promise.all([...fill(unprepared), ...range(3).map(() => unprepared.append([event("a")]))]);
+
+    expect(results.slice(2).map(({ toVersion }) => toVersion)).toEqual([1, 2, 3]);
+  });
+
   it("do not when they shall not", async () => {
     const single = schema.openStore({ groupAppends: false, connection: { url: schema.url, ...log.options } });
 

@@ -2,7 +2,7 @@ import { type AppendResult, ConcurrencyConflictError, resolveExpectedVersion } f
 import type { Execute } from "../execute.ts";
 import { createAppendBacklog } from "./append-backlog.ts";
 import type { AppendEvents, AppendRequest } from "./append-events.ts";
-import { type GroupBounds, type GroupPart, planGroup, type QueuedAppend } from "./append-group.ts";
+import { type GroupBounds, type GroupPart, isLarge, planGroup, type QueuedAppend } from "./append-group.ts";
 import { LOCK_TIMEOUT_MS } from "./append-group-statement.ts";
 import type { SendAppendGroup } from "./send-append-group.ts";
 
@@ -74,13 +74,21 @@ export function createAppendLanes(options: AppendLanesOptions): AppendLanes {
 
   function start(parts: readonly GroupPart[]): void {
     const [part] = parts;
+    const [append] = part?.appends ?? [];
     const isLone = parts.length === 1 && part?.appends.length === 1;
-    // A single one waits for locks as long as it takes: not more at once than may.
-    if (isLone && slow + lones.size < maxSlow) void sendLone(part);
-    else void sendTogether(parts);
+    if (append !== undefined && isLone && hasRoomForLone()) {
+      backlog.delete(append);
+      sendLone(append.request, append.key).then(append.resolve, append.reject);
+    } else void sendTogether(parts);
   }
 
-  async function sendLone(part: GroupPart): Promise<void> {
+  /** A single one waits for locks as long as it takes: not more of them at once than may. */
+  function hasRoomForLone(): boolean {
+    return groups < MAX_GROUPS && slow + lones.size < maxSlow;
+  }
+
+  /** The aggregate is held by then. */
+  async function sendLone(request: AppendRequest, key: string): Promise<AppendResult> {
     let isSlow = false;
     const lone: Lone = {
       timer: undefined,
@@ -94,15 +102,24 @@ export function createAppendLanes(options: AppendLanesOptions): AppendLanes {
     };
     lones.add(lone);
     groups += 1;
-    await sendOneByOne(part, false);
-    clearTimeout(lone.timer);
-    if (isSlow) slow -= 1;
-    else {
-      lones.delete(lone);
-      groups -= 1;
+    let reached = 0;
+    try {
+      const result = await appendEvents(execute, request);
+      reached = result.toVersion;
+      return result;
+    } catch (error) {
+      if (error instanceof ConcurrencyConflictError) reached = error.actual;
+      throw error;
+    } finally {
+      clearTimeout(lone.timer);
+      if (isSlow) slow -= 1;
+      else {
+        lones.delete(lone);
+        groups -= 1;
+      }
+      release({ key, reached });
+      dispatch();
     }
-    release(part);
-    dispatch();
   }
 
   /** Nobody is kept waiting yet when a lone one is sent; a timer for each would cost a tenth of it. */
@@ -134,32 +151,34 @@ export function createAppendLanes(options: AppendLanesOptions): AppendLanes {
   }
 
   async function sendOneByOne(part: GroupPart, wasRefused: boolean): Promise<void> {
-    for (const append of part.appends) if (!append.isGone) await sendOne(append, part, wasRefused);
+    for (const append of part.appends) {
+      if (!append.isGone) part.reached = (await sendOne(append, wasRefused)) ?? part.reached;
+    }
   }
 
-  async function sendOne(append: QueuedAppend, part: GroupPart, wasRefused: boolean): Promise<void> {
+  /** @returns the version that the aggregate has reached, as far as it was told */
+  async function sendOne(append: QueuedAppend, wasRefused: boolean): Promise<number | undefined> {
     backlog.delete(append);
     try {
       const result = await appendEvents(execute, { ...append.request, wasRefused });
-      part.reached = result.toVersion;
       append.resolve(result);
+      return result.toVersion;
     } catch (error) {
-      if (error instanceof ConcurrencyConflictError) part.reached = error.actual;
       append.reject(error);
+      return error instanceof ConcurrencyConflictError ? error.actual : undefined;
     }
   }
 
   /** What has waited behind goes first: it came before all that still waits for the same aggregate. */
-  function release(part: GroupPart): void {
-    const behind = held.get(part.key) ?? [];
-    held.delete(part.key);
+  function release({ key, reached = 0 }: Pick<GroupPart, "key" | "reached">): void {
+    const behind = held.get(key) ?? [];
+    held.delete(key);
     if (behind.length === 0) return;
-    const { reached = 0 } = part;
     const next: QueuedAppend[] = [];
     for (const append of behind) {
       // Versions only grow: all that is left for it is to be told why.
       const isLate = append.expected !== null && append.expected < reached;
-      if (isLate && !append.isGone) void sendOne(append, part, true);
+      if (isLate && !append.isGone) void sendOne(append, true);
       else next.push(append);
     }
     waiting = [...next, ...waiting];
@@ -167,10 +186,15 @@ export function createAppendLanes(options: AppendLanesOptions): AppendLanes {
 
   return {
     async append(request) {
-      const expected = resolveExpectedVersion(request.expectedVersion);
       const { aggregateType, aggregateId } = request.input.aggregate;
       // Neither of the two holds a NUL.
       const key = `${aggregateType}\0${aggregateId}`;
+      // The usual case where there is no crowd: past everything that is there for one.
+      if (waiting.length === 0 && !held.has(key) && hasRoomForLone() && !isLarge(request.input, BOUNDS)) {
+        held.set(key, []);
+        return sendLone(request, key);
+      }
+      const expected = resolveExpectedVersion(request.expectedVersion);
       return new Promise<AppendResult>((resolve, reject) => {
         const append = { request, expected, key, queuedAt: performance.now(), resolve, reject, isGone: false };
         backlog.add(append);
