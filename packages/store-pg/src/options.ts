@@ -83,7 +83,8 @@ export interface PgStoreOptions extends SchemaOptions {
 
   /**
    * Whether appends of the store's own that come while others are under way travel together. `false` sends each as a statement
-   * of its own: for triggers or row-level security that look at the statement, or to compare.
+   * of its own: for triggers on events that take long or fail often, which the others would wait for, or where many processes
+   * append to the same few aggregates.
    *
    * @defaultValue `true`
    */

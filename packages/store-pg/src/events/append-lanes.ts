@@ -63,7 +63,8 @@ export function createAppendLanes(options: AppendLanesOptions): AppendLanes {
       for (const { key } of parts) held.set(key, []);
       for (const append of large) {
         held.set(append.key, []);
-        slowParts.push({ key: append.key, appends: [append], expected: append.expected, count: 1 });
+        const { key, expected, request } = append;
+        slowParts.push({ key, appends: [append], expected, count: request.input.ids.length });
       }
       for (const append of behind) held.get(append.key)?.push(append);
       if (parts.length > 0) start(parts);
@@ -87,7 +88,7 @@ export function createAppendLanes(options: AppendLanesOptions): AppendLanes {
     return groups < MAX_GROUPS && slow + lones.size < maxSlow;
   }
 
-  /** The aggregate is held by then. */
+  /** For an aggregate that is held already. */
   async function sendLone(request: AppendRequest, key: string): Promise<AppendResult> {
     let isSlow = false;
     const lone: Lone = {

@@ -26,9 +26,6 @@ export type SendAppendGroup = (execute: Execute, parts: readonly GroupPart[]) =>
 /** What others did that makes a group fail: by now it can be seen which part it concerns. */
 const CAUSED_BY_OTHERS = new Set([LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED, UNIQUE_VIOLATION]);
 
-/** A group that the server has refused: nothing of it has stayed. */
-const FAILED = Symbol("failed");
-
 /**
  * Makes the sender of a store's groups. One part's fault costs the others a second statement:
  *
@@ -44,14 +41,13 @@ export function createSendAppendGroup(tables: Tables): SendAppendGroup {
   const appendGroup = appendGroupText(tables);
   const obstacles = obstaclesText(tables);
 
-  /** @returns the parts that were refused, or {@link FAILED} with the state */
   async function send(execute: Execute, parts: readonly GroupPart[]): Promise<Attempt> {
     try {
       const rows = await execute<GroupPlaceRow>(appendGroup, [partsJson(parts), stepsJson(parts)]);
       return { outcome: "sent", refused: settle(parts, rows) };
     } catch (error) {
       const state = sqlStateOf(error);
-      if (state !== undefined) return { outcome: FAILED, state };
+      if (state !== undefined) return { outcome: "failed", state };
       for (const { reject } of parts.flatMap(({ appends }) => appends)) reject(error);
       return { outcome: "sent", refused: [] };
     }
@@ -74,18 +70,18 @@ export function createSendAppendGroup(tables: Tables): SendAppendGroup {
 
     let attempt = await send(execute, parts);
     let open = parts;
-    if (attempt.outcome === FAILED && open.length > 1 && CAUSED_BY_OTHERS.has(attempt.state)) {
+    if (attempt.outcome === "failed" && open.length > 1 && CAUSED_BY_OTHERS.has(attempt.state)) {
       const found = new Map((await lookForObstacles(execute, open)).map((row) => [row.n, row]));
       for (const [n, { taken }] of found) left.push({ part: open[n] as GroupPart, wasRefused: taken });
       open = open.filter((_, n) => !found.has(n));
       attempt = open.length > 0 ? await send(execute, open) : { outcome: "sent", refused: [] };
     }
-    if (attempt.outcome !== FAILED) leave(attempt.refused);
+    if (attempt.outcome === "sent") leave(attempt.refused);
     else if (open.length === 1) left.push({ part: open[0] as GroupPart, wasRefused: false });
     else {
       for (const part of open) {
         const alone = await send(execute, [part]);
-        if (alone.outcome === FAILED) left.push({ part, wasRefused: false });
+        if (alone.outcome === "failed") left.push({ part, wasRefused: false });
         else leave(alone.refused);
       }
     }
@@ -93,9 +89,10 @@ export function createSendAppendGroup(tables: Tables): SendAppendGroup {
   };
 }
 
+/** What became of a statement: its appends are settled but for the refused parts, or the server failed it and nothing has stayed. */
 type Attempt =
   | { readonly outcome: "sent"; readonly refused: readonly GroupPart[] }
-  | { readonly outcome: typeof FAILED; readonly state: string };
+  | { readonly outcome: "failed"; readonly state: string };
 
 /** Hands each append its places. @returns the parts that were refused */
 function settle(parts: readonly GroupPart[], rows: readonly GroupPlaceRow[]): GroupPart[] {
