@@ -76,6 +76,19 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
     expect(await leftovers(pooled)).toEqual([]);
   });
 
+  it("appends that travel together leave the next one on the connection no time-out for locks", async () => {
+    const pooled = await openPooled({ default_pool_size: 1 });
+    const store = pooled.openStore();
+    const append = (aggregateId: string) =>
+      store.append([{ aggregateType: "Order", aggregateId, type: "OrderPlaced", payload: {} }]);
+
+    const results = await Promise.all(["a", "b", "c", "d", "c"].map(append));
+    const setting = await pooled.openStore().transaction(({ sql }) => sql`SHOW lock_timeout`);
+
+    expect(results.map(({ toVersion }) => toVersion)).toEqual([1, 1, 1, 1, 2]);
+    expect(setting).toEqual([{ lock_timeout: "0" }]);
+  });
+
   it("migrations are applied", async () => {
     const pooled = await openPooled();
 

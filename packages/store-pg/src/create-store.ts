@@ -20,8 +20,9 @@ import { createDiscardDeadLetters } from "./dead-letters/discard-dead-letters.ts
 import { createDueDeadLetters } from "./dead-letters/due-dead-letters.ts";
 import { createListDeadLetters } from "./dead-letters/list-dead-letters.ts";
 import { createRetryDeadLetters } from "./dead-letters/retry-dead-letters.ts";
-import { createAppendEvents } from "./events/append-events.ts";
+import { type AppendRequest, createAppendEvents } from "./events/append-events.ts";
 import { toAppendInput } from "./events/append-input.ts";
+import { createAppendLanes } from "./events/append-lanes.ts";
 import { executeIn, type PgTx } from "./events/caller-transaction.ts";
 import { createFirstPositionSince } from "./events/first-position-since.ts";
 import { createInFlightAppenders } from "./events/in-flight-appenders.ts";
@@ -30,6 +31,7 @@ import { createMissingPositions } from "./events/missing-positions.ts";
 import { createReadLog } from "./events/read-log.ts";
 import { createReadStream } from "./events/read-stream.ts";
 import { createScanPositions } from "./events/scan-positions.ts";
+import { createSendAppendGroup } from "./events/send-append-group.ts";
 import { type Execute, executeWith } from "./execute.ts";
 import { createGate } from "./gate.ts";
 import { createNotifier } from "./notifier.ts";
@@ -77,7 +79,8 @@ const CLOSE_GRACE_MS = 5_000;
  * @throws {@link InvalidIdentifierError} when PostgreSQL cannot keep the name of a schema, table or channel as it is
  */
 export function createPgStore<UserTables = unknown>(options: PgStoreOptions): PgStore<UserTables> {
-  const { tables, notify, election, leaseDurationMs, logger, ...sessionsOptions } = resolvePgStoreOptions(options);
+  const { tables, notify, election, leaseDurationMs, groupAppends, logger, ...sessionsOptions } =
+    resolvePgStoreOptions(options);
   const sessions = createSessions<UserTables>({ ...sessionsOptions, logger });
   const { transaction } = sessions;
   const execute = explainTables(executeWith(sessions.sql));
@@ -110,6 +113,15 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
       logger,
     });
 
+  const lanes = createAppendLanes({
+    execute,
+    appendEvents,
+    sendGroup: createSendAppendGroup(tables),
+    maxSlow: Math.max(1, sessionsOptions.maxStatements - 1),
+    maxWaitMs: sessionsOptions.statementTimeoutMs,
+  });
+  const appendOwn = groupAppends ? lanes.append : (request: AppendRequest) => appendEvents(execute, request);
+
   const { pass, close: closeGate } = createGate();
   const acquire = createAcquireCheckpoint({ tables, execute, transaction, applicationPrefix: APPLICATION_PREFIX });
   const runBatch = createRunBatch({ tables, execute, transaction });
@@ -133,7 +145,7 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
       if (wake && notifier && !result.duplicate) afterCommit?.add(notifier.wake);
       return result;
     }
-    const result = await pass(() => appendEvents(execute, { input, expectedVersion, inCallersTransaction: false }));
+    const result = await pass(() => appendOwn({ input, expectedVersion, inCallersTransaction: false }));
     if (wake && !result.duplicate) notifier?.wake();
     return result;
   }

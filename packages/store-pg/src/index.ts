@@ -1,5 +1,6 @@
 export { createPgStore, type PgStore } from "./create-store.ts";
 export type { PgTx } from "./events/caller-transaction.ts";
+export { OverloadedError } from "./events/overloaded-error.ts";
 export type { ElectionSetting, NotifyOptions, PgStoreOptions } from "./options.ts";
 export { RightsMissingError } from "./schema/check-rights.ts";
 export { InvalidIdentifierError } from "./schema/identifier.ts";

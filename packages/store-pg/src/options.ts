@@ -81,6 +81,15 @@ export interface PgStoreOptions extends SchemaOptions {
   /** Time for one single statement, in milliseconds. @defaultValue `30_000` */
   readonly statementTimeoutMs?: number | undefined;
 
+  /**
+   * Whether appends of the store's own that come while others are under way travel together. `false` sends each as a statement
+   * of its own: for triggers on events that take long or fail often, which the others would wait for, or where many processes
+   * append to the same few aggregates.
+   *
+   * @defaultValue `true`
+   */
+  readonly groupAppends?: boolean | undefined;
+
   /** Plugins of the Kysely that handlers are given as `tx.db`. @defaultValue none */
   readonly plugins?: readonly KyselyPlugin[] | undefined;
 
@@ -94,6 +103,7 @@ export const pgStoreDefaults = {
   leaseDurationMs: 10_000,
   minIntervalMs: 5,
   statementTimeoutMs: 30_000,
+  groupAppends: true,
   plugins: [],
   logger: silentLogger,
 } as const;
@@ -118,6 +128,7 @@ export interface ResolvedPgStoreOptions {
   readonly leaseDurationMs: number;
   readonly applicationName: string;
   readonly statementTimeoutMs: number;
+  readonly groupAppends: boolean;
   readonly plugins: readonly KyselyPlugin[];
   readonly logger: Logger;
 }
@@ -138,6 +149,7 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
     leaseDurationMs = pgStoreDefaults.leaseDurationMs,
     applicationName,
     statementTimeoutMs = pgStoreDefaults.statementTimeoutMs,
+    groupAppends = pgStoreDefaults.groupAppends,
     plugins = pgStoreDefaults.plugins,
     logger = pgStoreDefaults.logger,
   } = options;
@@ -165,6 +177,7 @@ export function resolvePgStoreOptions(options: PgStoreOptions): ResolvedPgStoreO
         ? APPLICATION_PREFIX
         : `${APPLICATION_PREFIX} ${checkName("applicationName", applicationName, 59)}`,
     statementTimeoutMs: checkInteger("statementTimeoutMs", statementTimeoutMs),
+    groupAppends,
     plugins,
     logger,
   };

@@ -1,6 +1,7 @@
 /** What PostgreSQL calls its errors, where pup acts on one. */
 export const UNIQUE_VIOLATION = "23505";
 export const LOCK_NOT_AVAILABLE = "55P03";
+export const DEADLOCK_DETECTED = "40P01";
 export const UNDEFINED_TABLE = "42P01";
 export const UNDEFINED_SCHEMA = "3F000";
 export const INSUFFICIENT_PRIVILEGE = "42501";

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { OverloadedError } from "../events/overloaded-error.ts";
 import { CommitUnknownError, ConnectionFailedError, ConnectionLostError } from "../session/session-errors.ts";
 import { isTransient } from "./is-transient.ts";
 
@@ -31,6 +32,7 @@ describe("isTransient", () => {
     new ConnectionLostError(),
     new ConnectionFailedError({ cause: Object.assign(new Error("refused"), { code: "ECONNREFUSED" }) }),
     new CommitUnknownError(),
+    new OverloadedError("too many wait"),
     Object.assign(new Error("write CONNECTION_CLOSED"), { code: "CONNECTION_CLOSED" }),
   ])("is true for a connection that was lost: %s", (error) => {
     expect(isTransient(error)).toBe(true);

@@ -18,11 +18,12 @@ const transientStates = new Set([
 /** Class of errors about connections; poolers speak it. */
 const CONNECTION_EXCEPTION = "08";
 
-/** How pup and postgres.js call a connection that is lost or cannot be had. */
+/** How pup and postgres.js call a connection that is lost or cannot be had, in time too. */
 const connectionCodes = new Set([
   "PUP_CONNECTION_FAILED",
   "PUP_CONNECTION_LOST",
   "PUP_COMMIT_UNKNOWN",
+  "PUP_OVERLOADED",
   "PUP_STATEMENT_TIMEOUT",
   "CONNECTION_CLOSED",
   "CONNECTION_DESTROYED",

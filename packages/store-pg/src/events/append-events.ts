@@ -3,16 +3,17 @@ import {
   ConcurrencyConflictError,
   DuplicateEventIdError,
   type ExpectedVersion,
-  type RecordedEvent,
   resolveExpectedVersion,
 } from "@pup/core";
 import type { Execute, SqlValue } from "../execute.ts";
 import type { Tables } from "../schema/tables.ts";
 import { sqlStateOf, UNIQUE_VIOLATION } from "../sql-state.ts";
 import { translateAppendError } from "./append-error.ts";
-import type { AppendInput } from "./append-input.ts";
+import { type AppendInput, toEventsJson } from "./append-input.ts";
+import { toAppendResult } from "./append-result.ts";
 import {
   appendText,
+  type EventsForm,
   type GivenIdRow,
   givenIdsText,
   type HeadRule,
@@ -21,7 +22,6 @@ import {
   type PlaceRow,
 } from "./append-statements.ts";
 import { bucketOf } from "./bucket.ts";
-import { toDate } from "./recorded-event.ts";
 
 /** How one append is carried out. */
 export interface AppendRequest {
@@ -31,6 +31,8 @@ export interface AppendRequest {
   readonly inCallersTransaction: boolean;
   /** Channel to notify in the same transaction; undefined to leave that. */
   readonly channel?: string | undefined;
+  /** True when a first attempt has just been refused, in whatever statement: what comes next is to find out why. */
+  readonly wasRefused?: boolean | undefined;
 }
 
 /** Appends through `execute`. */
@@ -54,11 +56,17 @@ export function createAppendEvents(tables: Tables): AppendEvents {
   const givenIds = givenIdsText(tables);
 
   function insert(execute: Execute, rule: HeadRule, { input, channel }: AppendRequest, expected: number | null) {
-    const { aggregate, ids, json } = input;
-    const values: SqlValue[] = [aggregate.aggregateType, aggregate.aggregateId, ids.length, bucketOf(aggregate), json];
+    const { aggregate, texts } = input;
+    const [event] = texts;
+    const isOne = texts.length === 1 && rule !== "locked";
+    const values: SqlValue[] = [aggregate.aggregateType, aggregate.aggregateId, bucketOf(aggregate)];
+    if (isOne && event !== undefined) {
+      values.push(event.id, event.type, event.version, event.payload, event.metadata);
+      values.push(event.trace, event.correlation, event.causation);
+    } else values.push(texts.length, `[${toEventsJson(texts)}]`);
     if (rule === "exact") values.push(expected);
     if (channel !== undefined) values.push(channel);
-    return execute<PlaceRow>(textOf(rule, channel !== undefined), values);
+    return execute<PlaceRow>(textOf(isOne ? "one" : "list", rule, channel !== undefined), values);
   }
 
   /** One statement. Ids that are taken are an error of the database, to be explained afterwards. */
@@ -89,20 +97,20 @@ export function createAppendEvents(tables: Tables): AppendEvents {
         ? new DuplicateEventIdError(taken.map(({ id }) => id))
         : new ConcurrencyConflictError(aggregate, expectedVersion, actual);
 
-    if (isRepetition(given, taken)) return { kind: "repetition", result: toResult(input, taken, true) } as const;
+    if (isRepetition(given, taken)) return { kind: "repetition", result: toAppendResult(input, taken, true) } as const;
     const isRefusal = taken.length > 0 || (expected !== null && expected !== actual);
     return { kind: isRefusal ? "refusal" : "passed", error } as const satisfies Explanation;
   }
 
   return async (execute, request) => {
-    const { input, inCallersTransaction } = request;
+    const { input, inCallersTransaction, wasRefused = false } = request;
     const expected = resolveExpectedVersion(request.expectedVersion);
     const append = inCallersTransaction && input.hasGivenIds ? appendLocked : appendAtOnce;
     for (let attempt = 1; ; attempt++) {
       let failure: unknown;
       try {
-        const places = await append(execute, request, expected);
-        if (places.length > 0) return toResult(input, places, false);
+        const places = attempt === 1 && wasRefused ? [] : await append(execute, request, expected);
+        if (places.length > 0) return toAppendResult(input, places, false);
       } catch (error) {
         // In the caller's transaction nothing more can be asked after an error.
         if (inCallersTransaction || sqlStateOf(error) !== UNIQUE_VIOLATION) throw translateAppendError(error);
@@ -116,17 +124,17 @@ export function createAppendEvents(tables: Tables): AppendEvents {
   };
 }
 
-/** The statements by rule, with and without a notification. */
-function createTexts(tables: Tables): (rule: HeadRule, notifies: boolean) => string {
-  const textsOf = (rule: HeadRule) =>
-    [appendText(tables, rule), appendText(tables, rule, rule === "exact" ? 7 : 6)] as const;
-  const texts = {
-    any: textsOf("any"),
-    "no-stream": textsOf("no-stream"),
-    exact: textsOf("exact"),
-    locked: textsOf("locked"),
+/** The statements, each made when it is first needed. */
+function createTexts(tables: Tables): (form: EventsForm, rule: HeadRule, notifies: boolean) => string {
+  const texts = new Map<string, string>();
+  return (form, rule, notifies) => {
+    const key = `${form} ${rule} ${notifies}`;
+    const known = texts.get(key);
+    if (known !== undefined) return known;
+    const text = appendText(tables, form, rule, notifies);
+    texts.set(key, text);
+    return text;
   };
-  return (rule, notifies) => texts[rule][notifies ? 1 : 0];
 }
 
 type TakenIdRow = GivenIdRow & PlaceRow;
@@ -141,30 +149,4 @@ function isRepetition(given: readonly GivenIdRow[], taken: readonly TakenIdRow[]
     taken.length === given.length &&
     taken.every(({ own, version }, index) => own === true && Number(version) === Number(taken[0]?.version) + index)
   );
-}
-
-function toResult(
-  { aggregate, events, ids }: AppendInput,
-  places: readonly PlaceRow[],
-  duplicate: boolean,
-): AppendResult {
-  const fromVersion = Number(places[0]?.version) - 1;
-  const recorded = events.map((event, index): RecordedEvent => {
-    const { position, version, createdat } = places[index] as PlaceRow;
-    return {
-      ...aggregate,
-      globalPosition: BigInt(position),
-      aggregateVersion: Number(version),
-      id: ids[index] as string,
-      type: event.type,
-      version: event.version ?? 1,
-      payload: event.payload,
-      metadata: event.metadata ?? null,
-      traceId: event.traceId ?? null,
-      correlationId: event.correlationId ?? null,
-      causationId: event.causationId ?? null,
-      createdAt: toDate(createdat),
-    };
-  });
-  return { events: recorded, fromVersion, toVersion: fromVersion + events.length, duplicate };
 }

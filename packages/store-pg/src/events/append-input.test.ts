@@ -1,6 +1,6 @@
 import type { NewEvent } from "@pup/core";
 import { describe, expect, it } from "vitest";
-import { toAppendInput } from "./append-input.ts";
+import { toAppendInput, toEventsJson } from "./append-input.ts";
 
 const event = (fields: Partial<NewEvent> = {}): NewEvent => ({
   aggregateType: "Order",
@@ -11,15 +11,25 @@ const event = (fields: Partial<NewEvent> = {}): NewEvent => ({
 });
 
 describe("toAppendInput", () => {
-  it("writes events as one JSON text, without what is not there", () => {
+  it("writes events as JSON, without what is not there", () => {
     const id = "0190ABCD-0000-7000-8000-00000000000A";
-    const { json } = toAppendInput(
-      [event({ id }), event({ id, version: 2, metadata: { user: "u" }, traceId: "t" })].slice(0, 1),
-    );
-
-    expect(JSON.parse(json)).toEqual([
-      { id: id.toLowerCase(), type: "OrderPlaced", version: 1, payload: { total: 12 } },
+    const { texts } = toAppendInput([
+      event({ id }),
+      event({ version: 2, type: 'a "b"', metadata: { user: "u" }, traceId: 't"', payload: null }),
     ]);
+
+    expect(JSON.parse(`[${toEventsJson(texts)}]`)).toEqual([
+      { id: id.toLowerCase(), type: "OrderPlaced", version: 1, payload: { total: 12 } },
+      { id: texts[1]?.id, type: 'a "b"', version: 2, payload: null, metadata: { user: "u" }, trace: 't"' },
+    ]);
+  });
+
+  it("has written what it was given, whatever becomes of that afterwards", () => {
+    const payload = { total: 12 };
+    const { texts } = toAppendInput([event({ payload })]);
+    payload.total = 13;
+
+    expect(texts[0]?.payload).toBe('{"total":12}');
   });
 
   it("knows whether somebody else could have the ids", () => {

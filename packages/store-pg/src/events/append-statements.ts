@@ -10,12 +10,59 @@ export interface PlaceRow {
 
 /**
  * What must be true of an aggregate's head for an append to go on:
- * `any` version, `no-stream`, an `exact` version ($6), or a head that this transaction has `locked` and looked at.
+ * `any` version, `no-stream`, an `exact` version, or a head that this transaction has `locked` and looked at (with a list of
+ * events only).
  */
 export type HeadRule = "any" | "no-stream" | "exact" | "locked";
 
-/** Parameters of {@link appendText}: $1 and $2 name the aggregate. */
-const [TYPE, ID, COUNT, BUCKET, EVENTS] = ["$1::text", "$2::text", "$3::integer", "$4::smallint", "$5::text::jsonb"];
+/** One event, or any number in one JSON text: a function that reads a list costs a fifth of an append of one. */
+export type EventsForm = "one" | "list";
+
+/** Parameters of every statement here: $1 and $2 name the aggregate. */
+const [TYPE, ID] = ["$1::text", "$2::text"];
+
+/** How the events get into {@link appendText}. */
+interface Form {
+  readonly count: string;
+  readonly bucket: string;
+  /** Common table expression that reads the events; empty when there is none. */
+  readonly given: string;
+  /** Number of the event, from 1. */
+  readonly number: string;
+  /** Id, type and version of the event, payload, metadata, ids of trace, correlation and causation. */
+  readonly values: string;
+  readonly from: string;
+  /** Number of the parameter with the exact version; otherwise of the next one. */
+  readonly next: number;
+}
+
+const forms: Readonly<Record<EventsForm, Form>> = {
+  one: {
+    bucket: "$3::smallint",
+    count: "1",
+    given: "",
+    number: "1",
+    values: "$4::uuid, $5::text, $6::integer, $7::text::jsonb, $8::text::jsonb, $9::text, $10::text, $11::text",
+    from: "head",
+    next: 12,
+  },
+  list: {
+    bucket: "$3::smallint",
+    count: "$4::integer",
+    given: `given AS (
+  SELECT *
+  FROM ROWS FROM (jsonb_to_recordset($5::text::jsonb) AS (
+    id uuid, type text, version integer, payload jsonb, metadata jsonb, trace text, correlation text, causation text
+  )) WITH ORDINALITY AS event (id, type, version, payload, metadata, trace, correlation, causation, n)
+), `,
+    number: "given.n",
+    // A payload of null is one: the record has made it NULL.
+    values: `given.id, given.type, given.version, coalesce(given.payload, 'null'), given.metadata,
+  given.trace, given.correlation, given.causation`,
+    from: "head, given",
+    next: 6,
+  },
+};
 
 /**
  * The statement that appends: takes the head first, then the events, all or none. No row comes back when the head's rule does
@@ -25,39 +72,34 @@ const [TYPE, ID, COUNT, BUCKET, EVENTS] = ["$1::text", "$2::text", "$3::integer"
  * a position yet. Rows draw their positions in the order in which they come, and are numbered in that order too: one row of
  * the head and the rows of a function have no other way to be joined than a loop. Sorting them costs a tenth of a small append.
  *
- * @param channelParameter - number of the parameter with the channel to notify in the same transaction
+ * @param notifies - whether the last parameter is a channel, to be notified in the same transaction
  */
-export function appendText(tables: Tables, rule: HeadRule, channelParameter?: number): string {
-  const notify = channelParameter === undefined ? "" : `, pg_notify($${channelParameter}, 'events') IS NULL AS told`;
+export function appendText(tables: Tables, form: EventsForm, rule: HeadRule, notifies: boolean): string {
+  const { count, bucket, given, number, values, from, next } = forms[form];
+  const channel = rule === "exact" ? next + 1 : next;
+  const notify = notifies ? `, pg_notify($${channel}, 'events') IS NULL AS told` : "";
   return `
-WITH given AS (
-  SELECT *
-  FROM ROWS FROM (jsonb_to_recordset(${EVENTS}) AS (
-    id uuid, type text, version integer, payload jsonb, metadata jsonb, trace text, correlation text, causation text
-  )) WITH ORDINALITY AS event (id, type, version, payload, metadata, trace, correlation, causation, n)
-), head AS (
-  ${headText(tables, rule)}
-  RETURNING head.aggregate_version - ${COUNT} AS version${notify}
+WITH ${given}head AS (
+  ${headText(tables, forms[form], rule)}
+  RETURNING head.aggregate_version - ${count} AS version${notify}
 )
 INSERT INTO ${tables.events} (
   aggregate_type, aggregate_id, aggregate_version, bucket, event_id, event_type, event_version, payload, metadata,
   trace_id, correlation_id, causation_id
 )
 SELECT
-  ${TYPE}, ${ID}, head.version + given.n, ${BUCKET}, given.id, given.type, given.version,
-  -- A payload of null is one: the record has made it NULL.
-  coalesce(given.payload, 'null'), given.metadata, given.trace, given.correlation, given.causation
-FROM head, given
+  ${TYPE}, ${ID}, head.version + ${number}, ${bucket}, ${values}
+FROM ${from}
 RETURNING global_position::text AS position, aggregate_version AS version, ${CREATED_AT} AS createdat`;
 }
 
-function headText({ aggregateHeads, events }: Tables, rule: HeadRule): string {
+function headText({ aggregateHeads, events }: Tables, { count, next }: Form, rule: HeadRule): string {
   const insert = `INSERT INTO ${aggregateHeads} AS head (aggregate_type, aggregate_id, aggregate_version)
-  VALUES (${TYPE}, ${ID}, ${COUNT})
+  VALUES (${TYPE}, ${ID}, ${count})
   ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE
   SET aggregate_version = head.aggregate_version + excluded.aggregate_version, updated_at = now()`;
   const update = `UPDATE ${aggregateHeads} AS head
-  SET aggregate_version = head.aggregate_version + ${COUNT}, updated_at = now()
+  SET aggregate_version = head.aggregate_version + ${count}, updated_at = now()
   WHERE aggregate_type = ${TYPE} AND aggregate_id = ${ID}`;
   switch (rule) {
     case "any":
@@ -67,7 +109,7 @@ function headText({ aggregateHeads, events }: Tables, rule: HeadRule): string {
       return `${insert}
   WHERE head.aggregate_version = 0`;
     case "exact":
-      return `${update} AND aggregate_version = $6::integer`;
+      return `${update} AND aggregate_version = $${next}::integer`;
     case "locked":
       return `${update} AND NOT EXISTS (SELECT FROM given JOIN ${events} AS taken ON taken.event_id = given.id)`;
   }
