@@ -1,0 +1,41 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { describe, expect, inject, it } from "vitest";
+
+/** Runs the command on the server of this test run, which need not put anything on disk to show that the command works. */
+async function bench(...args: readonly string[]) {
+  const program = join(import.meta.dirname, "bench.ts");
+  const child = spawn(process.execPath, ["--conditions=@pup/source", program, "--smoke", ...args], {
+    env: { ...process.env, PUP_TEST_DATABASE_URL: inject("postgresUrl") },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+  return { status, stdout, stderr };
+}
+
+// Everything in it is short; on a machine that is busy with other tests it still takes its time.
+describe("The benchmark", { timeout: 120_000 }, () => {
+  it("prints a line of JSON per figure and nothing else, with pup, the work by hand and the peers", async () => {
+    const { status, stdout, stderr } = await bench("append", "--json");
+
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const lines = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map((line) => line.case)).toContain("append: 2 connections, 1 event: throughput");
+    for (const line of lines) {
+      expect(line).toMatchObject({ rounds: 1, pup: expect.any(Number), raw: expect.any(Number) });
+      expect(line).toMatchObject({ ratioToRaw: expect.any(Number), ratioToPeer: expect.any(Number) });
+    }
+  });
+
+  it("shows people how it goes, and a table at the end", async () => {
+    const { status, stdout, stderr } = await bench("catch-up");
+
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\| +\| +pup \| +raw \|/) });
+    expect(stderr).toContain("handlers that do nothing – pup: throughput");
+  });
+});

@@ -1,0 +1,47 @@
+import type { BenchCase } from "../../bench-case.ts";
+import { eachItsOwn } from "../../systems/pup/append.ts";
+import { appendWithHead, insertEvents } from "../../systems/raw/append.ts";
+import { appendContestants } from "./contestants.ts";
+
+/** How much faster than Emmett, by connections. */
+const TIMES_EMMETT: Readonly<Record<number, number>> = { 1: 2, 8: 3, 32: 4 };
+
+export const append: BenchCase = {
+  name: "append",
+  about: "appends, each a transaction of its own, as many at a time as there are connections",
+  async run(context) {
+    for (const eventsPerAppend of [1, 10]) {
+      for (const connections of context.pick({ full: [1, 8, 32], quick: [1, 8, 32], smoke: [2] })) {
+        const { pup, byHand, emmett, graphile, boss } = appendContestants(context, { connections, eventsPerAppend });
+        const isCompared = eventsPerAppend === 1;
+        await context.compare({
+          title: `${connections} connection${connections > 1 ? "s" : ""}, ${eventsPerAppend} event${isCompared ? "" : "s"}`,
+          contestants: {
+            pup: pup(eachItsOwn),
+            raw: byHand(appendWithHead),
+            "raw INSERT": byHand(insertEvents),
+            Emmett: emmett,
+            ...(isCompared &&
+              context.pick({ full: true, quick: false, smoke: true }) && {
+                "graphile-worker": graphile,
+                "pg-boss": boss,
+              }),
+          },
+          metrics: {
+            throughput: {
+              unit: "events/s",
+              better: "more",
+              goals: isCompared
+                ? [
+                    { relativeTo: "raw", atLeast: 0.95 },
+                    { relativeTo: "Emmett", atLeast: TIMES_EMMETT[connections] ?? 2 },
+                  ]
+                : [],
+            },
+            p99: { unit: "ms", better: "less" },
+          },
+        });
+      }
+    }
+  },
+};
