@@ -41,7 +41,7 @@ const tasks = {
     program: onSources("bench/src/bench.ts"),
     built: false,
     words: true,
-    flags: ["rounds", "quick", "smoke", "json", "write_docs"],
+    flags: ["rounds", "quick", "smoke", "huge", "json", "write_docs"],
   },
   "test:matrix": {
     program: ["scripts/test-matrix.ts"],

@@ -8,7 +8,7 @@ const cases = [
 
 describe("The arguments of the benchmark", () => {
   it("name cases, or all of them by naming none", () => {
-    const all = { cases: [], size: "full", rounds: 5, json: false, writeDocs: false };
+    const all = { cases: [], size: "full", rounds: 5, huge: false, json: false, writeDocs: false };
     expect(parseArguments([], cases)).toEqual(all);
     expect(parseArguments(["idle", "append", "--quick", "--json"], cases)).toEqual({
       ...all,
@@ -17,10 +17,11 @@ describe("The arguments of the benchmark", () => {
       rounds: 3,
       json: true,
     });
-    expect(parseArguments(["--smoke", "--rounds", "7", "--write-docs"], cases)).toEqual({
+    expect(parseArguments(["--smoke", "--rounds", "7", "--huge", "--write-docs"], cases)).toEqual({
       ...all,
       size: "smoke",
       rounds: 7,
+      huge: true,
       writeDocs: true,
     });
   });

@@ -8,6 +8,8 @@ export interface BenchArguments {
   readonly size: Size;
   /** Rounds that count. */
   readonly rounds: number;
+  /** Whether `growth` goes up to ten million events as well. */
+  readonly huge: boolean;
   /** Nothing on stdout but one object per line. */
   readonly json: boolean;
   /** Whether `docs/performance.*` is brought up to date. */
@@ -38,6 +40,7 @@ export function parseArguments(
     )
     .option("--quick", "less of everything: within three minutes", false)
     .option("--smoke", "next to nothing, to see that it runs", false)
+    .option("--huge", "growth: up to ten million events, for which 10 GB have to be free", false)
     .option("--json", "print nothing but one line of JSON per figure", false)
     .option("--write-docs", "bring the figures in docs/performance.md up to date", false)
     .addHelpText("after", `\nCases:\n${cases.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join("\n")}`)
@@ -47,6 +50,7 @@ export function parseArguments(
     rounds?: number;
     quick: boolean;
     smoke: boolean;
+    huge: boolean;
     json: boolean;
     writeDocs: boolean;
   }>();
@@ -55,6 +59,7 @@ export function parseArguments(
     cases: command.processedArgs[0],
     size,
     rounds: options.rounds ?? ROUNDS[size],
+    huge: options.huge,
     json: options.json,
     writeDocs: options.writeDocs,
   };

@@ -12,7 +12,7 @@ export interface BenchReporter {
   caseFailed(benchCase: BenchCase, error: unknown): void;
 }
 
-export interface RunCasesOptions extends Pick<BenchArguments, "size" | "rounds"> {
+export interface RunCasesOptions extends Pick<BenchArguments, "size" | "rounds" | "huge"> {
   readonly server: BenchServer;
   readonly reporter: BenchReporter;
   readonly signal: AbortSignal;
@@ -25,7 +25,7 @@ export interface RunCasesOptions extends Pick<BenchArguments, "size" | "rounds">
  */
 export async function runCases(
   cases: readonly BenchCase[],
-  { server, reporter, signal, size, rounds }: RunCasesOptions,
+  { server, reporter, signal, size, rounds, huge }: RunCasesOptions,
 ): Promise<boolean> {
   let allWell = true;
   for (const benchCase of cases) {
@@ -33,8 +33,10 @@ export async function runCases(
     reporter.caseStarted(benchCase);
     const context: BenchContext = {
       pick: (bySize) => bySize[size],
+      huge,
       database: server.database,
       log: server.log,
+      filledLog: server.filledLog,
       signal,
       async compare(comparison) {
         const warmUp = size === "smoke" ? 0 : comparison.warmUp;

@@ -1,6 +1,7 @@
 import { migrate } from "@pup/store-pg";
 import { createDatabase, type PostgresServer, startPostgres, type TestDatabase } from "@pup/testing/postgres";
 import { connect } from "./workload/connect.ts";
+import { fillLog } from "./workload/fill-log.ts";
 
 /** What differs from a server as it is installed. Nothing that a commit is worth less by. */
 const serverSettings = {
@@ -20,7 +21,9 @@ export interface BenchServer extends AsyncDisposable {
   database(): Promise<string>;
   /** Makes a database with pup's tables. @returns its connection string */
   log(): Promise<string>;
-  /** Drops all databases made so far. */
+  /** Makes a log with so many events, or gives the one that was made before. @returns its connection string */
+  filledLog(events: number): Promise<string>;
+  /** Drops all databases made so far, except for filled logs. */
   dropDatabases(): Promise<void>;
 }
 
@@ -33,13 +36,26 @@ export interface BenchServer extends AsyncDisposable {
 export async function openServer({ durable }: { durable: boolean }): Promise<BenchServer> {
   const server = await startPostgres({ settings: serverSettings });
   const databases: TestDatabase[] = [];
-  const dropDatabases = async () => {
-    await Promise.all(databases.splice(0).map((database) => database.drop()));
-  };
-  const database = async () => {
+  const kept: TestDatabase[] = [];
+  const filled = new Map<number, Promise<string>>();
+
+  const make = async (among: TestDatabase[]) => {
     const made = await createDatabase(server.url);
-    databases.push(made);
+    among.push(made);
     return made.url;
+  };
+  const makeLog = async (among: TestDatabase[]) => {
+    const url = await make(among);
+    await migrate({ connection: url });
+    return url;
+  };
+  const fill = async (events: number) => {
+    const url = await makeLog(kept);
+    await fillLog(url, events);
+    return url;
+  };
+  const drop = async (among: TestDatabase[]) => {
+    await Promise.all(among.splice(0).map((database) => database.drop()));
   };
   try {
     const { version, fsync, commit } = await look(server);
@@ -48,16 +64,17 @@ export async function openServer({ durable }: { durable: boolean }): Promise<Ben
     }
     return {
       version,
-      database,
-      async log() {
-        const url = await database();
-        await migrate({ connection: url });
-        return url;
+      database: () => make(databases),
+      log: () => makeLog(databases),
+      filledLog(events) {
+        const made = filled.get(events) ?? fill(events);
+        filled.set(events, made);
+        return made;
       },
-      dropDatabases,
+      dropDatabases: () => drop(databases),
       async [Symbol.asyncDispose]() {
         // A server of our own takes its databases with it, and whatever still hangs on a connection.
-        if (!server.restartable) await dropDatabases();
+        if (!server.restartable) await drop([...databases.splice(0), ...kept.splice(0)]);
         await server.close();
       },
     };

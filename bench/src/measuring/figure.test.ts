@@ -19,7 +19,7 @@ describe("bestPeer", () => {
   });
 
   it("is nobody where no peer was measured", () => {
-    expect(bestPeer({ ...figure, values: { pup: 1, raw: 1 } })).toBeUndefined();
+    expect(bestPeer({ ...figure, values: { pup: 1, raw: 1, Emmett: Number.NaN } })).toBeUndefined();
   });
 });
 

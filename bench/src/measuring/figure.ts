@@ -42,7 +42,7 @@ export interface FigureLine {
 
 /** The best of the peers in a figure; undefined where none was measured. */
 export function bestPeer({ values, better }: Pick<Figure, "values" | "better">): string | undefined {
-  const measured = peerNames.filter((name) => values[name] !== undefined);
+  const measured = peerNames.filter((name) => Number.isFinite(values[name]));
   const order = better === "more" ? -1 : 1;
   return measured.sort((a, b) => order * ((values[a] ?? 0) - (values[b] ?? 0)))[0];
 }

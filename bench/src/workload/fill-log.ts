@@ -2,12 +2,10 @@ import { connect } from "./connect.ts";
 import { AGGREGATE_TYPE, COMMON_TYPE, EVENTS_PER_ORDER, orderPayloadSql, RARE_TYPE } from "./orders.ts";
 
 /**
- * Appends events to a log in one statement, with the heads that belong to them, and leaves it as vacuum and analyze would: ten events
+ * Fills an empty log in one statement, with the heads that belong to the events, and leaves it as vacuum and analyze would: ten events
  * to each order, spread as if many orders were worked on at a time; every hundredth event is of the rare type.
- *
- * @param after - how many events are in it already; all made here
  */
-export async function fillLog(url: string, events: number, after = 0): Promise<void> {
+export async function fillLog(url: string, events: number): Promise<void> {
   const sql = connect(url, 1);
   try {
     // Shared out like this, an order's events stand a thousand positions apart.
@@ -21,13 +19,11 @@ export async function fillLog(url: string, events: number, after = 0): Promise<v
         ('x' || left(md5(convert_to('${AGGREGATE_TYPE}', 'UTF8') || '\\x00' || convert_to(order_id, 'UTF8')), 3))::bit(10)::int,
         CASE WHEN number % 100 = 0 THEN '${RARE_TYPE}' ELSE '${COMMON_TYPE}' END, '${AGGREGATE_TYPE}', order_id,
         ${orderPayloadSql}
-      FROM generate_series(${after + 1}, ${after + events}) AS number, LATERAL (SELECT ${order} AS order_id) AS named
+      FROM generate_series(1, ${events}) AS number, LATERAL (SELECT ${order} AS order_id) AS named
       ORDER BY number`);
-    await sql.unsafe(`
-      INSERT INTO aggregate_heads AS head (aggregate_type, aggregate_id, aggregate_version)
-      SELECT aggregate_type, aggregate_id, max(aggregate_version) FROM events
-      WHERE global_position > ${after} GROUP BY 1, 2
-      ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET aggregate_version = excluded.aggregate_version`);
+    await sql`
+      INSERT INTO aggregate_heads (aggregate_type, aggregate_id, aggregate_version)
+      SELECT aggregate_type, aggregate_id, max(aggregate_version) FROM events GROUP BY 1, 2`;
     for (const table of ["events", "aggregate_heads"]) await sql.unsafe(`VACUUM (ANALYZE) ${table}`);
     await sql.unsafe("CHECKPOINT");
   } finally {

@@ -7,8 +7,9 @@ export interface OrderEvent {
   readonly payload: unknown;
 }
 
-/** A read model: what each order's events come to. */
+/** A read model: what each order's events come to. Empty, also where there has been one. */
 export async function createOrderTotals(sql: Sql): Promise<void> {
+  await sql`DROP TABLE IF EXISTS order_totals`;
   await sql`CREATE TABLE order_totals (order_id text PRIMARY KEY, events integer NOT NULL, cents bigint NOT NULL)`;
 }
 

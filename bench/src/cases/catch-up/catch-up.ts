@@ -1,7 +1,7 @@
 import type { BenchCase } from "../../bench-case.ts";
 import type { Goal } from "../../measuring/goal.ts";
+import { withFilledLog } from "../../workload/filled-log.ts";
 import { catchUpContestants } from "./contestants.ts";
-import { withFilledLog } from "./filled-log.ts";
 import { atOnce, nothing, oneByOne, pipelined } from "./handling.ts";
 
 const EVENTS = { full: 200_000, quick: 50_000, smoke: 300 } as const;

@@ -8,6 +8,7 @@ import { catchUpWithPup } from "../../systems/pup/catch-up.ts";
 import { catchUpByHand } from "../../systems/raw/catch-up.ts";
 import { check } from "../../workload/check.ts";
 import { type Client, connect } from "../../workload/connect.ts";
+import type { FilledLog } from "../../workload/filled-log.ts";
 import { orAborted } from "../../workload/or-aborted.ts";
 import { createOrderTotals, takeOrderTotals } from "../../workload/order-totals.ts";
 import { EVENTS_PER_ORDER, type OrderPayload, orderPayload } from "../../workload/orders.ts";
@@ -21,14 +22,6 @@ const PEER_EVENTS = { full: 20_000, quick: 3_000, smoke: 200 } as const;
 
 /** Jobs that graphile-worker has at a time. */
 const GRAPHILE_JOBS = 24;
-
-/** A filled log with a read model that is empty, for pup and what is done by hand. */
-export interface FilledLog {
-  readonly url: string;
-  readonly sql: Client;
-  /** Events in it. */
-  readonly events: number;
-}
 
 /** Ways to catch up with a log. What they read off is events per second. */
 export function catchUpContestants(context: BenchContext, log: FilledLog, handling: Handling) {

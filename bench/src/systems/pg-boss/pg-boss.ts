@@ -39,6 +39,11 @@ export async function openBoss(url: string, connections: number) {
         handle(jobs.map(({ data }) => data)),
       );
     },
+    /** Works, at default options, on a queue into which nothing ever comes. */
+    async workIdly(queue: string): Promise<void> {
+      await boss.createQueue(queue, { notify: true });
+      await boss.work(queue, async () => undefined);
+    },
     async close(): Promise<void> {
       await boss.stop({ graceful: true, timeout: 2_000 });
       await sql.end();
