@@ -3,6 +3,7 @@ import { end, interruptible } from "../../tests/src/rig/interruptible.ts";
 import { type BenchArguments, parseArguments } from "./arguments.ts";
 import { cases } from "./cases/index.ts";
 import { createReporter } from "./report/create-reporter.ts";
+import { writeDocs } from "./report/write-docs.ts";
 import { runCases } from "./run-cases.ts";
 import { openServer } from "./server.ts";
 
@@ -12,6 +13,8 @@ import { openServer } from "./server.ts";
  */
 export async function runBench(args: readonly string[]): Promise<void> {
   const asked = readArguments(args);
+  // Each of Emmett's consumers listens for signals.
+  process.setMaxListeners(100);
   const signal = interruptible();
   const reporter = createReporter(asked);
   try {
@@ -19,6 +22,7 @@ export async function runBench(args: readonly string[]): Promise<void> {
     const chosen = cases.filter(({ name }) => asked.cases.length === 0 || asked.cases.includes(name));
     const allWell = await runCases(chosen, { ...asked, server, reporter, signal });
     reporter.close();
+    if (asked.writeDocs && allWell) writeDocs(reporter.lines, { size: asked.size, server: server.version });
     await server[Symbol.asyncDispose]();
     end(allWell ? 0 : 1);
   } catch (error) {

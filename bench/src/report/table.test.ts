@@ -14,7 +14,7 @@ const line: FigureLine = {
   peerName: "pg-boss",
   ratioToRaw: 0.9877,
   ratioToPeer: 3.3,
-  others: {},
+  others: { "raw INSERT": 12_350 },
   goals: [
     { goal: "≥ 0.95 × raw", actual: 0.9877, reached: true },
     { goal: "≥ 4 × pg-boss", actual: 3.3, reached: false },
@@ -23,7 +23,16 @@ const line: FigureLine = {
 
 describe("renderTable", () => {
   it("shows pup, the work by hand and the best peer, and which goals were reached", () => {
-    const bare = { ...line, raw: null, peer: null, peerName: null, ratioToRaw: null, ratioToPeer: null, goals: [] };
+    const bare = {
+      ...line,
+      raw: null,
+      peer: null,
+      peerName: null,
+      ratioToRaw: null,
+      ratioToPeer: null,
+      others: {},
+      goals: [],
+    };
     const idle = { ...bare, case: "idle", unit: "queries/s", pup: 0.5 };
 
     expect(
@@ -31,10 +40,10 @@ describe("renderTable", () => {
         .split("\n")
         .map((row) => row.replaceAll(/ +/g, " ")),
     ).toEqual([
-      "| | pup | raw | best peer | pup : raw | pup : peer | goals |",
-      "| ------------------------------- | ----: | -----: | --------------: | --------: | ---------: | ------------------------------------- |",
-      "| append: 8 connections, events/s | 9,877 | 10,000 | 3,000 (pg-boss) | 0.988 × | 3.3 × | ✓ ≥ 0.95 × raw; ✗ ≥ 4 × pg-boss (3.3) |",
-      "| idle, queries/s | 0.5 | – | | | | |",
+      "| | pup | raw | best peer | pup : raw | pup : peer | others | goals |",
+      "| ------------------------------- | ----: | -----: | --------------: | --------: | ---------: | ------------------ | ------------------------------------- |",
+      "| append: 8 connections, events/s | 9,877 | 10,000 | 3,000 (pg-boss) | 0.988 × | 3.3 × | raw INSERT: 12,350 | ✓ ≥ 0.95 × raw; ✗ ≥ 4 × pg-boss (3.3) |",
+      "| idle, queries/s | 0.5 | | | | | | |",
     ]);
     const widths = renderTable([line, idle])
       .split("\n")

@@ -7,7 +7,7 @@ import { openEmmett, startEmmettConsumer } from "../../systems/emmett/emmett.ts"
 import { openGraphileQueue, startGraphileRunner } from "../../systems/graphile-worker/graphile-worker.ts";
 import { openBoss } from "../../systems/pg-boss/pg-boss.ts";
 
-/** Starts so many consumers on an empty database, which is all they will ever see. @returns what stops them */
+/** Starts so many consumers on an empty database, and waits until they run. @returns what stops them */
 export type StartIdle = (url: string, consumers: number) => Promise<() => Promise<unknown>>;
 
 /** One worker, at default options. */
@@ -21,8 +21,13 @@ export function idlePup(kind: "notify" | "poll"): StartIdle {
       defineConsumer({ name: `idle-${index}`, handle: () => undefined }),
     );
     const worker = createWorker({ store, dispatcher, consumers });
+    const atHead = new Set<string>();
+    const { promise: allAtHead, resolve } = Promise.withResolvers<void>();
+    worker.events.on("consumer:caught-up", ({ consumer }) => {
+      if (atHead.add(consumer).size === count) resolve();
+    });
     const running = worker.start();
-    running.catch(() => undefined); // Told by `stop`'s caller, who finds no statements.
+    await Promise.race([allAtHead, running]);
     return async () => {
       await worker.stop();
       await store.close();

@@ -9,6 +9,9 @@ import type { ReplayReport } from "./memory.ts";
 const [system, url = ""] = process.argv.slice(2);
 const signal = new AbortController().signal;
 const name = `memory-${randomUUID()}`;
+/** Kilobytes on every system. */
+const megabytes = () => process.resourceUsage().maxRSS / 1_024;
+const megabytesBefore = megabytes();
 let handled = 0;
 if (system === "pup") {
   const consumer = nothing.consumer(name, (events) => {
@@ -20,6 +23,5 @@ if (system === "pup") {
   handled = await catchUpByHand(sql, { consumer: name, batchSize: 1_000, handle: nothing.batch, signal });
   await sql.end();
 }
-// Kilobytes on every system.
-const report: ReplayReport = { handled, mostMegabytes: process.resourceUsage().maxRSS / 1_024 };
+const report: ReplayReport = { handled, megabytesBefore, mostMegabytes: megabytes() };
 console.log(JSON.stringify(report));
