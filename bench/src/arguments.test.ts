@@ -14,7 +14,7 @@ describe("The arguments of the benchmark", () => {
       ...all,
       cases: ["idle", "append"],
       size: "quick",
-      rounds: 3,
+      rounds: 2,
       json: true,
     });
     expect(parseArguments(["--smoke", "--rounds", "7", "--huge", "--write-docs"], cases)).toEqual({

@@ -17,7 +17,7 @@ export interface BenchArguments {
 }
 
 /** Rounds by size, unless the command line names them. */
-const ROUNDS = { full: 5, quick: 3, smoke: 1 } as const;
+const ROUNDS = { full: 5, quick: 2, smoke: 1 } as const;
 
 /**
  * Reads the command line.

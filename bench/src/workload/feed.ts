@@ -10,7 +10,7 @@ export interface Feed extends LiveSystem {
 
 /** What nobody measures: shows that the consumer is running. */
 const PROBE = -1;
-const PROBE_EVERY_MS = 500;
+const PROBE_EVERY_MS = 200;
 /** A consumer that has handled nothing after so long never will. */
 const PATIENCE_MS = 30_000;
 

@@ -1,4 +1,4 @@
-import type { BenchCase } from "../../bench-case.ts";
+import type { BenchCase, Size } from "../../bench-case.ts";
 import { eachItsOwn } from "../../systems/pup/append.ts";
 import { appendWithHead, insertEvents } from "../../systems/raw/append.ts";
 import { appendContestants } from "./contestants.ts";
@@ -6,12 +6,25 @@ import { appendContestants } from "./contestants.ts";
 /** How much faster than Emmett, by connections. */
 const TIMES_EMMETT: Readonly<Record<number, number>> = { 1: 2, 8: 3, 32: 4 };
 
+/** Events per append, with the numbers of connections. */
+const LOADS: Readonly<Record<Size, readonly (readonly [number, readonly number[]])[]>> = {
+  full: [
+    [1, [1, 8, 32]],
+    [10, [1, 8, 32]],
+  ],
+  quick: [
+    [1, [1, 8, 32]],
+    [10, [8]],
+  ],
+  smoke: [[1, [2]]],
+};
+
 export const append: BenchCase = {
   name: "append",
   about: "appends, each a transaction of its own, as many at a time as there are connections",
   async run(context) {
-    for (const eventsPerAppend of [1, 10]) {
-      for (const connections of context.pick({ full: [1, 8, 32], quick: [1, 8, 32], smoke: [2] })) {
+    for (const [eventsPerAppend, connectionCounts] of context.pick(LOADS)) {
+      for (const connections of connectionCounts) {
         const { pup, byHand, emmett, graphile, boss } = appendContestants(context, { connections, eventsPerAppend });
         const isCompared = eventsPerAppend === 1;
         await context.compare({

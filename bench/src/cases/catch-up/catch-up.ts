@@ -4,7 +4,7 @@ import { withFilledLog } from "../../workload/filled-log.ts";
 import { catchUpContestants } from "./contestants.ts";
 import { atOnce, nothing, oneByOne, pipelined } from "./handling.ts";
 
-const EVENTS = { full: 200_000, quick: 50_000, smoke: 300 } as const;
+const EVENTS = { full: 200_000, quick: 30_000, smoke: 300 } as const;
 /** Where each event is written somewhere, fewer of them last as long. */
 const WRITTEN_EVENTS = { full: 50_000, quick: 8_000, smoke: 300 } as const;
 

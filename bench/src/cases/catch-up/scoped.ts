@@ -15,7 +15,7 @@ export const scoped: BenchCase = {
   name: "scoped",
   about: "catch-up of a consumer for which one event in a hundred is meant",
   async run(context) {
-    await withFilledLog(context, context.pick({ full: 200_000, quick: 50_000, smoke: 300 }), async (log) => {
+    await withFilledLog(context, context.pick({ full: 200_000, quick: 30_000, smoke: 300 }), async (log) => {
       const pup = (eventTypes?: readonly string[]) => timeOfPup(context, log, eventTypes);
       await context.compare({
         title: "1 % of the events",

@@ -36,11 +36,13 @@ export const idle: BenchCase = {
         contestants: { pup: idler(idlePup("notify"), 100), "pup, 1 consumer": idler(idlePup("notify"), 1) },
         ...common,
       });
-      await compare({
-        title: "100 consumers, poll",
-        contestants: { pup: idler(idlePup("poll"), 100), "pup, 1 consumer": idler(idlePup("poll"), 1) },
-        ...common,
-      });
+      if (pick({ full: true, quick: false, smoke: false })) {
+        await compare({
+          title: "100 consumers, poll",
+          contestants: { pup: idler(idlePup("poll"), 100), "pup, 1 consumer": idler(idlePup("poll"), 1) },
+          ...common,
+        });
+      }
       await compare({
         title: "10 consumers, notify",
         contestants: {

@@ -59,7 +59,7 @@ function latencyContestant(context: BenchContext) {
       return {
         async measure() {
           const acknowledgedAt = new Map<number, number>();
-          for (let left = context.pick({ full: 100, quick: 40, smoke: 3 }); left > 0; left--) {
+          for (let left = context.pick({ full: 100, quick: 25, smoke: 3 }); left > 0; left--) {
             const number = next++;
             await feed.append(orderPayload(number));
             acknowledgedAt.set(number, performance.now());

@@ -52,7 +52,7 @@ function stallContestant(context: BenchContext) {
           const acknowledgedAt: number[] = [];
           await sql.begin(async (tx) => {
             await tx`INSERT INTO unrelated VALUES (1)`;
-            for (let number = 0; number < context.pick({ full: 80, quick: 20, smoke: 2 }); number++) {
+            for (let number = 0; number < context.pick({ full: 80, quick: 12, smoke: 2 }); number++) {
               await feed.append(orderPayload(number));
               acknowledgedAt.push(performance.now());
               await sleep(EVERY_MS, undefined, { signal });
