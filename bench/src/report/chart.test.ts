@@ -17,21 +17,21 @@ const line: FigureLine = {
   goals: [],
 };
 const widths = (svg: string) =>
-  [...svg.matchAll(/<rect x="330" y="\d+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
+  [...svg.matchAll(/<rect x="370" y="\d+" width="([\d.]+)"/g)].map(([, width]) => Number(width));
 
 describe("renderChart", () => {
   it("draws pup and the best peer in proportion to the same work by hand", () => {
     const svg = renderChart([line]);
 
-    expect(widths(svg)).toEqual([144.4, 38]);
+    expect(widths(svg)).toEqual([152, 40]);
     expect(svg).toContain(">append: 8 connections</text>");
     expect(svg).toContain(">0.95 × raw</text>");
     expect(svg).toContain("9,500/s, Emmett 2,500/s");
   });
 
   it("cuts off what is far beyond, and says its number", () => {
-    const svg = renderChart([{ ...line, pup: 90_000 }]);
-    expect(widths(svg)[0]).toBe(380);
+    const svg = renderChart([{ ...line, ratioToRaw: 9 }]);
+    expect(widths(svg)[0]).toBe(400);
     expect(svg).toContain(">9.00 × raw</text>");
   });
 

@@ -1,9 +1,9 @@
 import type { FigureLine } from "../measuring/figure.ts";
 import { formatNumber } from "./numbers.ts";
 
-const WIDTH = 860;
-const LABELS = 330;
-const VALUES = 150;
+const WIDTH = 980;
+const LABELS = 370;
+const VALUES = 210;
 const ROW = 34;
 const TOP = 64;
 /** What goes beyond is cut off, so that the rest can be told apart; its number stands beside it. */
@@ -46,19 +46,19 @@ function legend(): string {
 }
 
 function renderRow(line: FigureLine, y: number, scale: number): string {
-  const { pup, raw, peer, peerName } = line;
+  const { pup, raw, peer, peerName, ratioToRaw } = line;
   const bar = (value: number, top: number, height: number, colour: string) => {
     const width = (Math.min(value, MOST) * scale).toFixed(1);
     return `<rect x="${LABELS}" y="${top}" width="${width}" height="${height}" fill="${colour}"/>`;
   };
-  const shares = [pup, peer].map((value) => (value === null || !raw ? 0 : value / raw));
+  const share = ratioToRaw ?? 0;
   const said = `${formatNumber(pup)}/s${peer === null ? "" : `, ${peerName} ${formatNumber(peer)}/s`}`;
   const x = WIDTH - VALUES + 8;
   return [
     `<text x="16" y="${y + 15}" fill="${colours.text}">${escapeMarkup(line.case.replace(": throughput", ""))}</text>`,
-    bar(shares[0] ?? 0, y + 3, 11, colours.pup),
-    bar(shares[1] ?? 0, y + 16, 6, colours.peer),
-    `<text x="${x}" y="${y + 12}" font-weight="600" fill="${colours.text}">${(shares[0] ?? 0).toFixed(2)} × raw</text>`,
+    bar(share, y + 3, 11, colours.pup),
+    peer !== null && raw ? bar(peer / raw, y + 16, 6, colours.peer) : "",
+    `<text x="${x}" y="${y + 12}" font-weight="600" fill="${colours.text}">${share.toFixed(2)} × raw</text>`,
     `<text x="${x}" y="${y + 25}" font-size="10" fill="${colours.rule}">${escapeMarkup(said)}</text>`,
   ].join("");
 }

@@ -27,7 +27,7 @@ export const wakeUps: BenchCase = {
         },
       });
       await context.compare({
-        title: `${connections} connections, transactions of the application`,
+        title: `${connections} connections, application's transactions`,
         contestants: {
           pup: pupInCallersTransaction({ wake: true }),
           "pup, no wake-ups": pupInCallersTransaction({ wake: false }),
