@@ -1,3 +1,4 @@
+import { loadavg } from "node:os";
 import { CommanderError } from "commander";
 import { end, interruptible } from "../../tests/src/rig/interruptible.ts";
 import { type BenchArguments, parseArguments } from "./arguments.ts";
@@ -16,13 +17,14 @@ export async function runBench(args: readonly string[]): Promise<void> {
   // Each of Emmett's consumers listens for signals.
   process.setMaxListeners(100);
   const signal = interruptible();
+  const [loadBefore = 0] = loadavg();
   const reporter = createReporter(asked);
   try {
     await using server = await openServer({ durable: asked.size !== "smoke" });
     const chosen = cases.filter(({ name }) => asked.cases.length === 0 || asked.cases.includes(name));
     const allWell = await runCases(chosen, { ...asked, server, reporter, signal });
     reporter.close();
-    if (asked.writeDocs && allWell) writeDocs(reporter.lines, { size: asked.size, server: server.version });
+    if (asked.writeDocs && allWell) writeDocs(reporter.lines, { size: asked.size, server: server.version, loadBefore });
     await server[Symbol.asyncDispose]();
     end(allWell ? 0 : 1);
   } catch (error) {

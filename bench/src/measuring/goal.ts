@@ -30,8 +30,8 @@ export function judge(goal: Goal, readings: Readings): GoalOutcome {
   const { of = "pup", relativeTo, atLeast, atMost } = goal;
   const actual =
     relativeTo === undefined
-      ? median(require(readings, of))
-      : ratio(require(readings, of), require(readings, relativeTo));
+      ? median(readingsOf(readings, of))
+      : ratio(readingsOf(readings, of), readingsOf(readings, relativeTo));
   return {
     goal: describeGoal(goal),
     actual: Number(actual.toPrecision(4)),
@@ -50,7 +50,7 @@ function describeGoal({ of = "pup", relativeTo, atLeast, atMost }: Goal): string
   return `${subject}${bound}${relativeTo === undefined ? "" : ` × ${relativeTo}`}`;
 }
 
-function require(readings: Readings, name: string): readonly number[] {
+function readingsOf(readings: Readings, name: string): readonly number[] {
   const found = readings[name];
   if (!found || found.length === 0) throw new Error(`Expected "${name}" to be measured, since a goal asks for it.`);
   return found;

@@ -25,6 +25,7 @@ const measured: MeasuredCase = {
   size: "quick",
   rounds: 5,
   machine: "2 cores",
+  loadBefore: 0.1,
   lines: [line],
 };
 
@@ -53,7 +54,15 @@ describe("renderFigures", () => {
 
     expect(figures).toContain("Peers: pg-boss 12.0.0. Goals reached: 1 of 2.");
     expect(figures).toContain("### append\n\n`npm run bench -- append --quick --rounds 5`, 2026-11-26, 2 cores.\n\n|");
+    expect(figures).not.toContain("busy");
     expect(figures).toMatch(/\| 8 connections, events\/s \| +95 \| +100 \|/);
+  });
+});
+
+describe("renderFigures, of a machine that had other things to do,", () => {
+  it("says so", () => {
+    const figures = renderFigures({ cases: [{ ...measured, loadBefore: 7.25 }] }, {});
+    expect(figures).toContain("2 cores.\n\n**The machine was busy with other things (load 7.3 before the run)");
   });
 });
 

@@ -11,6 +11,8 @@ export interface MeasuredCase {
   readonly rounds: number;
   /** Processors, system, Node and PostgreSQL. */
   readonly machine: string;
+  /** How many programs wanted a core in the minute before, on average; 0 on a machine that does nothing else. */
+  readonly loadBefore: number;
   readonly lines: readonly FigureLine[];
 }
 
@@ -29,6 +31,9 @@ export function mergeCases(
   return { cases: names.flatMap((name) => byName.get(name) ?? []) };
 }
 
+/** With more than this, others were in the way, and the figures say little. */
+const QUIET_LOAD = 0.5;
+
 /** The figures of the page: for each case the command, the machine and a table. */
 export function renderFigures({ cases }: MeasuredCases, peers: Readonly<Record<string, string>>): string {
   const goals = cases.flatMap(({ lines }) => lines.flatMap((line) => line.goals));
@@ -42,11 +47,16 @@ export function renderFigures({ cases }: MeasuredCases, peers: Readonly<Record<s
         `### ${one.name}`,
         "",
         `\`npm run bench -- ${one.name}${options} --rounds ${one.rounds}\`, ${one.measuredOn}, ${one.machine}.`,
+        ...(one.loadBefore > QUIET_LOAD ? ["", describeLoad(one.loadBefore)] : []),
         "",
         renderTable(one.lines.map((line) => ({ ...line, case: line.case.replace(`${one.name}: `, "") }))),
       ].join("\n");
     }),
   ].join("\n\n");
+}
+
+function describeLoad(load: number): string {
+  return `**The machine was busy with other things (load ${load.toFixed(1)} before the run): not to be relied on.**`;
 }
 
 const MARKERS = { begin: "<!-- figures: written by `npm run bench -- --write-docs` -->", end: "<!-- /figures -->" };

@@ -15,13 +15,15 @@ export interface RunFacts {
   readonly size: Size;
   /** Version of the server. */
   readonly server: string;
+  /** The machine's load before the run. */
+  readonly loadBefore: number;
 }
 
 /**
  * Brings `docs/performance.md` and its chart up to date with the cases that were measured. What the others came to stays as it is:
  * all of it is kept in `docs/performance.json`.
  */
-export function writeDocs(lines: readonly FigureLine[], { size, server }: RunFacts): void {
+export function writeDocs(lines: readonly FigureLine[], { size, server, loadBefore }: RunFacts): void {
   const [data, page, chart] = ["json", "md", "svg"].map((ending) => join(docs, `performance.${ending}`)) as [
     string,
     string,
@@ -32,7 +34,8 @@ export function writeDocs(lines: readonly FigureLine[], { size, server }: RunFac
     const own = lines.filter((line) => line.case.startsWith(`${name}: `));
     const rounds = Math.max(...own.map((line) => line.rounds));
     const measuredOn = new Date().toISOString().slice(0, 10);
-    return own.length === 0 ? [] : [{ name, measuredOn, size, rounds, machine: describeMachine(server), lines: own }];
+    if (own.length === 0) return [];
+    return [{ name, measuredOn, size, rounds, machine: describeMachine(server), loadBefore, lines: own }];
   });
   const before: MeasuredCases = existsSync(data) ? JSON.parse(readFileSync(data, "utf8")) : { cases: [] };
   const all = mergeCases(before, measured, names);
