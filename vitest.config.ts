@@ -49,7 +49,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{packages/*,examples,tests}/src/**/*.test.ts", "scripts/*.test.ts"],
+          include: ["{packages/*,examples,tests,bench}/src/**/*.test.ts", "scripts/*.test.ts"],
           exclude: ["**/*.int.test.ts"],
         },
       },
@@ -58,7 +58,12 @@ export default defineConfig({
         test: {
           ...int,
           name: "int",
-          include: ["packages/*/src/**/*.int.test.ts", "examples/src/**/*.int.test.ts", "tests/src/**/*.int.test.ts"],
+          include: [
+            "packages/*/src/**/*.int.test.ts",
+            "examples/src/**/*.int.test.ts",
+            "tests/src/**/*.int.test.ts",
+            "bench/src/**/*.int.test.ts",
+          ],
         },
       },
       ...(isServerNamed ? [] : [intOldest]),

@@ -37,6 +37,12 @@ const tasks = {
     subcommands: true,
     flags: ["rounds", "pooler_rounds", "workers", "consumers", "json"],
   },
+  bench: {
+    program: onSources("bench/src/bench.ts"),
+    built: false,
+    words: true,
+    flags: ["rounds", "quick", "smoke", "huge", "json", "write_docs"],
+  },
   "test:matrix": {
     program: ["scripts/test-matrix.ts"],
     built: false,
