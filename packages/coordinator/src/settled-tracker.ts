@@ -35,6 +35,8 @@ export interface SettledTrackerOptions {
   readonly random: Randomness;
   readonly logger: Logger;
   readonly events: EventSink<WorkerEvents>;
+  /** Told that nothing is known any more of what was settled. */
+  readonly onForgotten: () => void;
 }
 
 /** Follows the settled position for all consumers of a process: they read up to it, and ask it instead of the database. */
@@ -155,6 +157,7 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
   function forget(error: unknown, attempt: number): void {
     state = null;
     hole = null;
+    options.onForgotten();
     failingSince ??= clock.now();
     // The first failure is often one lost connection: it is tried again at once and worth no line in a log.
     if (attempt > 1) outages.failed({ err: error, attempt }, "the log cannot be followed for now");

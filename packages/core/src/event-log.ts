@@ -22,14 +22,31 @@ export interface ReadLogRequest {
   readonly scope?: EventScope | undefined;
 }
 
-/** A page of the log, in position order. */
+/**
+ * A page of the log, in position order.
+ *
+ * Events are made when they are asked for, anew each time: readers that share a page share none of its objects, and whatever one
+ * does to an event, no other one sees it.
+ */
 export interface LogPage {
-  readonly events: readonly RecordedEvent[];
+  /** Where its events stand. */
+  readonly positions: readonly GlobalPosition[];
+  /** Stored bytes of each event's payload and metadata: what `maxBytes` counts. */
+  readonly sizes: readonly number[];
+  /** Memory that the page takes, in bytes, roughly: payloads can be stored much smaller than they are. */
+  readonly memoryBytes: number;
   /**
    * How far the page reaches: all events in scope at or below it (and above `after`) are in the page.
    * The last event's position where the page was cut, `upTo` where it was not.
    */
   readonly through: GlobalPosition;
+  /**
+   * Makes the events from index `from` up to `to`, which is excluded. Where that takes long, others get their turn in between.
+   *
+   * @param from - 0 when left out
+   * @param to - the number of events when left out
+   */
+  events(from?: number, to?: number): Promise<RecordedEvent[]>;
 }
 
 /** Whose word an answer is: what was remembered about one run of a server says nothing about another. */

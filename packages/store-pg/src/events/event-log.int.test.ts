@@ -79,7 +79,7 @@ describe("A page of a scope", () => {
     const page = { after: 0n, upTo: 1n, limit: 100, maxBytes: 8_000_000 };
 
     for (const scope of [{ aggregateTypes: [] }, { eventTypes: [], aggregateTypes: ["Order"] }]) {
-      expect(await store.readLog({ ...page, scope })).toEqual({ events: [], through: 1n });
+      expect(await store.readLog({ ...page, scope })).toMatchObject({ positions: [], through: 1n });
     }
   });
 
@@ -92,7 +92,7 @@ describe("A page of a scope", () => {
     const page = await store.readLog({ after: 0n, upTo: 5n, limit: 100, maxBytes: text.length });
 
     // Stored, they are a hundredth of that each.
-    expect(page.events).toHaveLength(5);
+    expect(page.positions).toHaveLength(5);
   });
 });
 

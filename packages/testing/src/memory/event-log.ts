@@ -29,15 +29,30 @@ function readLog(database: Database, { after, upTo, limit, maxBytes, scope = {} 
   for (const event of database.events.above(after)) {
     if (event.globalPosition > upTo) break;
     if (!isInScope(event, scope)) continue;
-    bytes += Buffer.byteLength(event.payloadText) + Buffer.byteLength(event.metadataText);
+    bytes += sizeOf(event);
     if (page.length === limit || (page.length > 0 && bytes > maxBytes)) return cutPage(page);
     page.push(event);
   }
-  return page.length === limit ? cutPage(page) : { events: page.map(toRecordedEvent), through: upTo };
+  return page.length === limit ? cutPage(page) : toPage(page, upTo);
 }
 
 function cutPage(page: readonly StoredEvent[]): LogPage {
-  return { events: page.map(toRecordedEvent), through: (page.at(-1) as StoredEvent).globalPosition };
+  return toPage(page, (page.at(-1) as StoredEvent).globalPosition);
+}
+
+function toPage(page: readonly StoredEvent[], through: GlobalPosition): LogPage {
+  const sizes = page.map(sizeOf);
+  return {
+    positions: page.map(({ globalPosition }) => globalPosition),
+    sizes,
+    memoryBytes: sizes.reduce((sum, size) => sum + size, 0),
+    through,
+    events: async (from, to) => page.slice(from, to).map(toRecordedEvent),
+  };
+}
+
+function sizeOf({ payloadText, metadataText }: StoredEvent): number {
+  return Buffer.byteLength(payloadText) + Buffer.byteLength(metadataText);
 }
 
 function isInScope(event: StoredEvent, { aggregateTypes, eventTypes }: EventScope): boolean {
