@@ -11,14 +11,19 @@ type Consumers = WorkerOptions<MemoryTransaction>["consumers"];
 async function fleetBehind(events: number) {
   const fleet = createFleet();
   await fleet.store.append(Array.from({ length: events }, () => orderPlaced("o-1")));
-  const counts = { rows: 0, reads: 0 };
+  const counts = { rows: 0, reads: 0, operations: 0 };
 
   /** Starts a worker that reads through `around`. */
   function start(
     consumers: Consumers,
     around: (readLog: WorkerStore["readLog"]) => WorkerStore["readLog"] = (readLog) => readLog,
+    aroundScan: (scan: WorkerStore["scanPositions"]) => WorkerStore["scanPositions"] = (scan) => scan,
   ) {
-    const connection = fleet.store.connect();
+    const connection = fleet.store.connect({
+      beforeOperation: () => {
+        counts.operations += 1;
+      },
+    });
     const readLog: WorkerStore["readLog"] = async (request) => {
       counts.reads += 1;
       const page = await connection.readLog(request);
@@ -26,7 +31,7 @@ async function fleetBehind(events: number) {
       return page;
     };
     const worker = createWorker({
-      store: { ...connection, readLog: around(readLog) },
+      store: { ...connection, readLog: around(readLog), scanPositions: aroundScan(connection.scanPositions) },
       dispatcher: createMemoryDispatcher(connection),
       consumers,
       clock: fleet.clock,
@@ -183,6 +188,80 @@ describe("Consumers that catch up", () => {
     await clock.runUntil(worker.stop());
 
     expect(underWay).toBe(0);
+  });
+});
+
+describe("Consumers at the head of the log", () => {
+  it("get what arrives out of the look at the log that finds it, whatever their scopes", async () => {
+    const { clock, store, counts, start } = await fleetBehind(5);
+    const all = lister("all");
+    const paid = lister("paid", { eventTypes: ["Paid"] });
+    const invoices = lister("invoices", { aggregateTypes: ["Invoice"] });
+    const { worker } = start([all.consumer, paid.consumer, invoices.consumer]);
+    await clock.advance(5_000);
+    const before = counts.reads;
+
+    await store.append([orderPlaced("o-2", { type: "Paid" })]);
+    await clock.advance(100);
+    await store.append([
+      orderPlaced("i-1", { aggregateType: "Invoice" }),
+      orderPlaced("i-1", { aggregateType: "Invoice" }),
+    ]);
+    await clock.advance(2_000);
+
+    expect(all.seen).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n]);
+    expect(paid.seen).toEqual([6n]);
+    expect(invoices.seen).toEqual([7n, 8n]);
+    expect(counts.reads).toBe(before);
+    const checkpoints = await store.readCheckpoints(["all", "paid", "invoices"]);
+    expect(checkpoints.map(({ position }) => position)).toEqual([8n, 8n, 8n]);
+    await clock.runUntil(worker.stop());
+  });
+
+  it("get nothing that way from behind an append that is open, and nothing is left out afterwards", async () => {
+    const { clock, store, start } = await fleetBehind(2);
+    const { consumer, seen } = lister("all");
+    const { worker } = start([consumer]);
+    await clock.advance(5_000);
+
+    const open = await store.begin();
+    await store.append([orderPlaced("o-2"), orderPlaced("o-2")], { tx: open.tx });
+    await store.append([orderPlaced("o-3")]);
+    await clock.advance(1_000);
+    expect(seen).toEqual([1n, 2n]);
+    await open.commit();
+    await store.append([orderPlaced("o-4")]);
+    await clock.advance(1_000);
+
+    expect(seen).toEqual([1n, 2n, 3n, 4n, 5n, 6n]);
+    await clock.runUntil(worker.stop());
+  });
+
+  it("are served alike by stores that bring nothing along", async () => {
+    const { clock, store, start } = await fleetBehind(2);
+    const { consumer, seen } = lister("all");
+    const { worker } = start([consumer], undefined, (scanPositions) => (after) => scanPositions(after));
+    await clock.advance(5_000);
+    await store.append([orderPlaced("o-2")]);
+    await clock.advance(1_000);
+
+    expect(seen).toEqual([1n, 2n, 3n]);
+    await clock.runUntil(worker.stop());
+  });
+
+  it("ask no more at rest when they are a hundred than when there is one", async () => {
+    const askedAtRest = async (count: number) => {
+      const { clock, counts, start } = await fleetBehind(10);
+      const { worker } = start(Array.from({ length: count }, (_, index) => lister(`c-${index}`).consumer));
+      await clock.advance(60_000);
+      counts.operations = 0;
+      await clock.advance(60_000);
+      const asked = counts.operations;
+      await clock.runUntil(worker.stop());
+      return asked;
+    };
+
+    expect(await askedAtRest(100)).toBeLessThanOrEqual(1.2 * (await askedAtRest(1)));
   });
 });
 

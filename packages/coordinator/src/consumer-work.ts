@@ -84,6 +84,7 @@ export function createConsumerWork<Tx>(options: ConsumerWorkOptions<Tx>): Consum
   const { name } = consumer;
   const handle = createHandleBatch(options);
   const desk = createDeadLetterDesk({ ...options, handle, isFatal });
+  const isNarrow = consumer.aggregateTypes !== undefined || consumer.eventTypes !== undefined;
   const sizes = { min: settings.batchSize, max: settings.maxBatchSize };
   let batchSize = sizes.min;
   let handled = 0;
@@ -160,7 +161,7 @@ export function createConsumerWork<Tx>(options: ConsumerWorkOptions<Tx>): Consum
     drain.addEventListener("abort", rise, { once: true });
     if (drain.aborted) rise();
     interrupt = resting;
-    await tracker.waitAbove(position, resting.signal);
+    await tracker.waitAbove(position, resting.signal, isNarrow ? "some" : "all");
     interrupt = null;
     drain.removeEventListener("abort", rise);
   }

@@ -54,6 +54,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
     events,
     wakeUp,
     liveWorkers: () => membership?.liveWorkers ?? 1,
+    onHead: reader.offer,
     onForgotten: reader.forget,
   });
   const saver = createCheckpointSaver({ store, clock, logger });

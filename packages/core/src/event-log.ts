@@ -65,7 +65,15 @@ export interface PositionScan extends ServerState {
   readonly hole: boolean;
   /** Highest position visible. */
   readonly highest: GlobalPosition;
+  /**
+   * The events of the run, of every scope, as far as `contiguous`; only where they were asked for. They are complete although
+   * nothing has been waited for: in the snapshot in which they were read, no position among them was missing.
+   */
+  readonly page?: LogPage | undefined;
 }
+
+/** How much a page may hold. */
+export type PageLimits = Pick<ReadLogRequest, "limit" | "maxBytes">;
 
 /** A transaction that may have drawn positions which are not visible yet. */
 export interface InFlightAppender {
@@ -98,8 +106,12 @@ export interface EventLog {
   readLog(request: ReadLogRequest): Promise<LogPage>;
   /** Position of the newest visible event; `0n` when the log is empty. */
   latestPosition(): Promise<GlobalPosition>;
-  /** Looks at the positions above `after`. */
-  scanPositions(after: GlobalPosition): Promise<PositionScan>;
+  /**
+   * Looks at the positions above `after`.
+   *
+   * @param bring - brings the events of the run along; then the look goes no further than these limits
+   */
+  scanPositions(after: GlobalPosition, bring?: PageLimits): Promise<PositionScan>;
   /** Lists the transactions that have written to the log and have not ended. */
   inFlightAppenders(): Promise<InFlightAppenders>;
   /** Positions in `(after, upTo]` that no event has: their appends were rolled back (or the events deleted). */

@@ -36,8 +36,8 @@ export function createReadLog(tables: Tables): ReadLog {
 }
 
 /** An event, or the first one that did not fit into the page any more, without its payload. */
-type FoundRow = Omit<PageRow, "payload"> & { readonly payload: string | null };
+export type FoundRow = Omit<PageRow, "payload"> & { readonly payload: string | null };
 
-function fits(row: FoundRow): row is PageRow {
+export function fits(row: FoundRow): row is PageRow {
   return row.payload !== null;
 }

@@ -4,6 +4,7 @@ import type {
   GlobalPosition,
   InFlightAppenders,
   LogPage,
+  PageLimits,
   PositionRange,
   PositionScan,
   ReadLogRequest,
@@ -59,16 +60,25 @@ function isInScope(event: StoredEvent, { aggregateTypes, eventTypes }: EventScop
   return (aggregateTypes?.includes(event.aggregateType) ?? true) && (eventTypes?.includes(event.type) ?? true);
 }
 
-function scanPositions(database: Database, after: GlobalPosition): PositionScan {
+function scanPositions(database: Database, after: GlobalPosition, bring?: PageLimits): PositionScan {
+  const run: StoredEvent[] = [];
   let contiguous = after;
   let hole = false;
-  let scanned = 0;
-  for (const { globalPosition } of database.events.above(after)) {
-    hole = globalPosition !== contiguous + 1n;
-    if (hole || scanned++ === SCAN_LENGTH) break;
-    contiguous = globalPosition;
+  let bytes = 0;
+  for (const event of database.events.above(after)) {
+    hole = event.globalPosition !== contiguous + 1n;
+    bytes += sizeOf(event);
+    if (hole || isFull(run, bytes, bring)) break;
+    contiguous = event.globalPosition;
+    run.push(event);
   }
-  return { contiguous, hole, highest: database.events.highest(), ...serverState(database) };
+  const page = bring && toPage(run, contiguous);
+  return { contiguous, hole, highest: database.events.highest(), page, ...serverState(database) };
+}
+
+function isFull(run: readonly StoredEvent[], bytes: number, bring: PageLimits | undefined): boolean {
+  if (!bring) return run.length === SCAN_LENGTH;
+  return run.length === bring.limit || (run.length > 0 && bytes > bring.maxBytes);
 }
 
 function inFlightAppenders(database: Database): InFlightAppenders {
