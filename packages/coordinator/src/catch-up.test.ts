@@ -59,7 +59,8 @@ function lister(name: string, more: Partial<SingleEventConsumer> = {}) {
 
 const afterMs = (clock: Clock, delayMs: number) => new Promise<void>((resolve) => clock.after(delayMs, resolve));
 
-describe("Consumers that catch up", () => {
+// Work for the processor: on a busy machine it takes a multiple.
+describe("Consumers that catch up", { timeout: 30_000 }, () => {
   it("share what is read: eight of them read the log once", async () => {
     const { clock, counts, start, all } = await fleetBehind(3_000);
     const eight = ["a", "b", "c", "d", "e", "f", "g", "h"].map((name) => lister(name));
@@ -191,7 +192,7 @@ describe("Consumers that catch up", () => {
   });
 });
 
-describe("Consumers at the head of the log", () => {
+describe("Consumers at the head of the log", { timeout: 30_000 }, () => {
   it("get what arrives out of the look at the log that finds it, whatever their scopes", async () => {
     const { clock, store, counts, start } = await fleetBehind(5);
     const all = lister("all");
