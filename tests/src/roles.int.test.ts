@@ -334,9 +334,10 @@ async function workAsWorker(election: ElectionDriver): Promise<void> {
     if (acquired.outcome !== "acquired") throw new Error(`Expected the consumer, got ${acquired.outcome}.`);
     const { epoch } = acquired;
     const page = await store.readLog({ after: 0n, upTo: settled, limit: 10, maxBytes: 10_000 });
+    const [event] = (await page.events()) as [RecordedEvent];
     const { signal } = new AbortController();
     await store.runBatch({ consumer, epoch, from: 0n, to: 1n, timeoutMs: 10_000, signal }, async (_, letters) => {
-      await letters.put([{ event: page.events[0] as RecordedEvent, parked: false, failure: null }]);
+      await letters.put([{ event, parked: false, failure: null }]);
     });
     await store.listDeadLetters({ consumer });
     await store.retryDeadLetters({ consumer });

@@ -41,6 +41,8 @@ export interface PendingBatch {
   readonly sortOut?: ((letters: BatchDeadLetters) => Promise<readonly RecordedEvent[]>) | undefined;
   /** Told which event is about to be handled; null when all have been. */
   readonly onEvent?: ((event: RecordedEvent | null) => void) | undefined;
+  /** Told how long the handler took, in milliseconds; not when it failed. */
+  readonly onHandled?: ((durationMs: number) => void) | undefined;
 }
 
 /** Handles batches: effects and checkpoint together, or one after the other where a consumer wants no transaction. */
@@ -52,9 +54,14 @@ export function createHandleBatch<Tx>(options: BatchesOptions<Tx>): HandleBatch 
   const { name } = consumer;
   const isDetached = consumer.transaction === "none";
 
-  function handleEvents(batch: PendingBatch, events: readonly RecordedEvent[], tx: Tx | undefined): Promise<void> {
+  async function handleEvents(
+    batch: PendingBatch,
+    events: readonly RecordedEvent[],
+    tx: Tx | undefined,
+  ): Promise<void> {
     const { held, attempt, signal, onEvent } = batch;
-    return runHandler({
+    const startedAt = clock.now();
+    await runHandler({
       consumer: consumer as Consumer<never>,
       events,
       context: { consumer: name, logger, attempt, epoch: held.epoch, ...(!isDetached && { tx }) },
@@ -65,6 +72,7 @@ export function createHandleBatch<Tx>(options: BatchesOptions<Tx>): HandleBatch 
       abandonable: isDetached,
       onEvent,
     });
+    batch.onHandled?.(clock.now() - startedAt);
   }
 
   async function save(held: Ownership, position: GlobalPosition): Promise<void> {

@@ -13,6 +13,7 @@ import { createCheckpointSaver } from "./checkpoint-saver.ts";
 import { type ConsumerLoop, createConsumerLoop } from "./consumer-loop.ts";
 import { createConsumerSet } from "./consumer-set.ts";
 import { findProblems } from "./health.ts";
+import { createLogReader } from "./log-reader.ts";
 import { createMembership, type Membership } from "./membership.ts";
 import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
 import { runConsumersOnce } from "./run-once.ts";
@@ -47,7 +48,15 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
   });
 
   const wakeUp = createWakeUp(clock);
-  const tracker = createSettledTracker({ ...options, events, wakeUp, liveWorkers: () => membership?.liveWorkers ?? 1 });
+  const reader = createLogReader(options);
+  const tracker = createSettledTracker({
+    ...options,
+    events,
+    wakeUp,
+    liveWorkers: () => membership?.liveWorkers ?? 1,
+    onHead: reader.offer,
+    onForgotten: reader.forget,
+  });
   const saver = createCheckpointSaver({ store, clock, logger });
   const queue = createTakeOverQueue({ ...options, workerId });
   const outages = createOutageLog(logger, clock);
@@ -60,6 +69,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
       workerId,
       claim,
       tracker,
+      reader,
       queue,
       saver,
       outages,
@@ -103,6 +113,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
       limit.begin();
       member.resign();
       await limit.drained(consumers.drain(limit.abandon));
+      await limit.ended("reading ahead", reader.ended());
       await limit.ended("the dispatcher", dispatcher.stop());
       ending.abort();
       wakeUp.ring();
@@ -176,6 +187,7 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
         createLoop: (name) => createLoop(name, "unowned"),
         latestPosition: () => store.latestPosition(),
         tracker,
+        reader,
         membership: member,
         signal: AbortSignal.any([stopping.signal, ...(signal ? [signal] : [])]),
         limit,

@@ -12,13 +12,15 @@ import {
 } from "@pup/core";
 import type { HandleBatch, PendingBatch } from "./batches.ts";
 import { describeFailure } from "./describe-failure.ts";
+import type { LogReader } from "./log-reader.ts";
 import type { Ownership } from "./take-over.ts";
 import type { Trouble } from "./trouble.ts";
 
 /** What deals with the dead letters of one consumer. */
 export interface DeadLetterDeskOptions {
   readonly consumer: Pick<Consumer, "name">;
-  readonly store: Pick<WorkerStore<never>, "lookForDeadLetters" | "nextDueDeadLetter" | "readLog" | "isTransient">;
+  readonly store: Pick<WorkerStore<never>, "lookForDeadLetters" | "nextDueDeadLetter" | "isTransient">;
+  readonly reader: Pick<LogReader, "readAnew">;
   readonly handle: HandleBatch;
   readonly logger: Logger;
   readonly events: EventSink<WorkerEvents>;
@@ -54,7 +56,7 @@ export interface DeadLetterDesk {
 
 /** Creates the desk of one consumer. */
 export function createDeadLetterDesk(options: DeadLetterDeskOptions): DeadLetterDesk {
-  const { store, handle, logger, events } = options;
+  const { store, reader, handle, logger, events } = options;
   const consumer = options.consumer.name;
   let isDue = false;
   // Only this consumer's owner parks, so what it knows can be out of date in one way: too careful.
@@ -140,8 +142,7 @@ export function createDeadLetterDesk(options: DeadLetterDeskOptions): DeadLetter
     held: Ownership,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const request = { after: position - 1n, upTo: position, limit: 1, maxBytes: 1 };
-    const [event] = (await store.readLog(request)).events;
+    const [event] = (await reader.readAnew({ after: position - 1n, upTo: position, limit: 1, maxBytes: 1 })).events;
     if (event === undefined) throw new InvalidStateError(`There is no event at position ${position} any more.`);
     let found = false;
     await handle({

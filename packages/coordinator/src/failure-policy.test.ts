@@ -389,17 +389,13 @@ describe("A consumer without a transaction", () => {
 describe("A database that refuses, whatever the event", () => {
   it("stops the consumer after maxConsecutiveFailures, under every policy, and skips nothing", async () => {
     const fleet = createFleet();
-    let refuse = false;
     await appendTogether(fleet, "o-1:a");
     const worker = fleet.start([picky("skip")], {}, (operation) => {
-      if (operation === "readLog" && refuse) throw new Error("permission denied for table events");
+      if (operation === "readLog") throw new Error("permission denied for table events");
     });
-    await fleet.clock.advance(1_000);
-    refuse = true;
-    await appendTogether(fleet, "o-2:b");
     await fleet.clock.advance(60_000);
 
-    expect(worker.recorded.of("consumer:failed")).toMatchObject([{ attempts: 5, position: 1n }]);
+    expect(worker.recorded.of("consumer:failed")).toMatchObject([{ attempts: 5, position: 0n }]);
     expect(worker.recorded.of("consumer:failed").every(({ error }) => !isPupError(error))).toBe(true);
     expect(await lettersOf(fleet)).toEqual([]);
     await fleet.stop(worker);

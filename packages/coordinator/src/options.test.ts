@@ -1,4 +1,4 @@
-import { type Consumer, type Dispatcher, isPupError, type WorkerStore } from "@pup/core";
+import { type Consumer, type ConsumerSettings, type Dispatcher, isPupError, type WorkerStore } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { resolveWorkerOptions, type WorkerOptions, workerDefaults } from "./options.ts";
 
@@ -20,6 +20,9 @@ function refusal(options: Partial<WorkerOptions>): string {
   return "accepted";
 }
 
+/** Numbers for which nothing is as good as anything. */
+const mayBeZero = ["batchPauseMs", "readAheadBytes"];
+
 describe("Worker options", () => {
   it("have defaults, also where undefined is given", () => {
     const { consumers, ...options } = resolve({ heartbeatIntervalMs: undefined });
@@ -27,6 +30,7 @@ describe("Worker options", () => {
     expect(options).toMatchObject({ heartbeatIntervalMs: 5_000, heartbeatTimeoutMs: 30_000, livenessIntervalMs: 250 });
     expect(consumers.get("orders.v1")?.settings).toEqual({
       batchSize: 100,
+      maxBatchSize: 1_000,
       maxBatchBytes: 8_388_608,
       batchPauseMs: 0,
       batchTimeoutMs: 30_000,
@@ -51,14 +55,30 @@ describe("Worker options", () => {
     "refuse %s for every number",
     (value) => {
       for (const [name, preset] of Object.entries(workerDefaults)) {
-        if (typeof preset !== "number" || (name === "batchPauseMs" && value === 0)) continue;
+        if (typeof preset !== "number" || (mayBeZero.includes(name) && value === 0)) continue;
         expect(refusal({ [name]: value })).toMatch(`Expected \`${name}\` to be a whole number from`);
       }
     },
   );
 
-  it("allow no pause at all between batches", () => {
-    expect(refusal({ batchPauseMs: 0 })).toBe("accepted");
+  it("allow no pause at all between batches, and nothing to be read ahead", () => {
+    for (const name of mayBeZero) expect(refusal({ [name]: 0 })).toBe("accepted");
+  });
+
+  it("let batches grow unless their size is given, by whoever gives it", () => {
+    const sizesOf = (given: ConsumerSettings, own: ConsumerSettings = {}) => {
+      const { consumers } = resolve({ ...given, consumers: [{ ...consumer, ...own }] });
+      const { batchSize, maxBatchSize } = consumers.get("orders.v1")?.settings ?? {};
+      return [batchSize, maxBatchSize];
+    };
+
+    expect(sizesOf({})).toEqual([100, 1_000]);
+    expect(sizesOf({ batchSize: 20 })).toEqual([20, 20]);
+    expect(sizesOf({ batchSize: 20, maxBatchSize: 500 })).toEqual([20, 500]);
+    expect(sizesOf({ maxBatchSize: 500 })).toEqual([100, 500]);
+    expect(sizesOf({ maxBatchSize: 500 }, { batchSize: 2_000 })).toEqual([2_000, 2_000]);
+    expect(sizesOf({ batchSize: 20 }, { maxBatchSize: 40 })).toEqual([20, 40]);
+    expect(refusal({ maxBatchSize: 99 })).toMatch("Expected `maxBatchSize` to be at least `batchSize` (100), got 99.");
   });
 
   it("want a heartbeat timeout that exceeds the interval", () => {

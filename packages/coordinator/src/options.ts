@@ -61,6 +61,13 @@ export interface WorkerOptions<Tx = unknown> extends ConsumerSettings {
   readonly shutdownTimeoutMs?: number | undefined;
   /** Trouble that lasts longer than this turns the worker's health red, in milliseconds. @defaultValue `30_000` */
   readonly unhealthyAfterMs?: number | undefined;
+  /**
+   * Memory for pages of the log that are read ahead of consumers, or kept for those of them that come later, in bytes, for all
+   * consumers of the worker together. `0` reads each batch when it is needed.
+   *
+   * @defaultValue `16_777_216` (16 MiB)
+   */
+  readonly readAheadBytes?: number | undefined;
   /** Leave consumers where they are as far as evenness allows, instead of dealing round-robin by name. @defaultValue `false` */
   readonly sticky?: boolean | undefined;
 
@@ -94,6 +101,7 @@ export type ResolvedOptions<Tx> = {
 /** What a worker does unless told otherwise. */
 export const workerDefaults = {
   batchSize: 100,
+  maxBatchSize: 1_000,
   maxBatchBytes: 8 * 1024 * 1024,
   batchPauseMs: 0,
   batchTimeoutMs: 30_000,
@@ -111,6 +119,7 @@ export const workerDefaults = {
   assignmentPollMs: 1_000,
   shutdownTimeoutMs: 30_000,
   unhealthyAfterMs: 30_000,
+  readAheadBytes: 16 * 1024 * 1024,
   sticky: false,
 } as const satisfies Partial<WorkerOptions>;
 
@@ -134,7 +143,7 @@ export function resolveWorkerOptions<Tx>(options: WorkerOptions<Tx>): ResolvedOp
   requireObject("dispatcher", dispatcher, "start");
   requireObject("logger", logger, "warn");
 
-  const whole = (name: NumericOption) => checkInteger(name, options[name] ?? workerDefaults[name]);
+  const whole = (name: NumericOption, min = 1) => checkInteger(name, options[name] ?? workerDefaults[name], { min });
   const resolved = {
     store,
     dispatcher,
@@ -152,6 +161,7 @@ export function resolveWorkerOptions<Tx>(options: WorkerOptions<Tx>): ResolvedOp
     assignmentPollMs: whole("assignmentPollMs"),
     shutdownTimeoutMs: whole("shutdownTimeoutMs"),
     unhealthyAfterMs: whole("unhealthyAfterMs"),
+    readAheadBytes: whole("readAheadBytes", 0),
   };
   requireAbove("heartbeatTimeoutMs", resolved.heartbeatTimeoutMs, "heartbeatIntervalMs", resolved.heartbeatIntervalMs);
   requireAtLeast("maxPollIntervalMs", resolved.maxPollIntervalMs, "pollIntervalMs", resolved.pollIntervalMs);
@@ -185,6 +195,8 @@ function resolveSettings(given: ConsumerSettings, fallback: ResolvedSettings, ow
     checkInteger(`${owner}${name}`, given[name] ?? fallback[name], { min });
   const settings = {
     batchSize: whole("batchSize"),
+    // Who names a size wants it kept, unless they name a larger one as well.
+    maxBatchSize: checkInteger(`${owner}maxBatchSize`, given.maxBatchSize ?? given.batchSize ?? fallback.maxBatchSize),
     maxBatchBytes: whole("maxBatchBytes"),
     batchPauseMs: whole("batchPauseMs", 0),
     batchTimeoutMs: whole("batchTimeoutMs"),
@@ -193,6 +205,7 @@ function resolveSettings(given: ConsumerSettings, fallback: ResolvedSettings, ow
     maxRetryBackoffMs: whole("maxRetryBackoffMs"),
     onFailure: checkPolicy(`${owner}onFailure`, given.onFailure ?? fallback.onFailure),
   };
+  requireAtLeast(`${owner}maxBatchSize`, settings.maxBatchSize, "batchSize", settings.batchSize);
   requireAtLeast(`${owner}maxRetryBackoffMs`, settings.maxRetryBackoffMs, "retryBackoffMs", settings.retryBackoffMs);
   return settings;
 }

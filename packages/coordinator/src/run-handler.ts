@@ -6,6 +6,7 @@ import {
   HandlerRejectionError,
   type RecordedEvent,
 } from "@pup/core";
+import { createTurns } from "./turns.ts";
 
 /** One try of one batch. */
 export interface HandlerRun {
@@ -54,19 +55,25 @@ function rejectOnAbort(signal: AbortSignal): Promise<never> {
   });
 }
 
-async function handle({ consumer, events, onEvent }: HandlerRun, context: HandlerContext): Promise<void> {
+async function handle({ consumer, events, onEvent, clock }: HandlerRun, context: HandlerContext): Promise<void> {
   // The declaration says which context the handler takes: one with `tx` only if the consumer is transactional.
   const given = context as never;
   if (consumer.handleBatch) {
     await consumer.handleBatch(events, given);
     return;
   }
-  for (const event of events) {
-    onEvent?.(event);
-    const outcome = consumer.handle(event, given);
-    // Waiting for what is not a promise would cost a turn for each event.
-    if (outcome instanceof Object && "then" in outcome) await outcome;
-    if (context.signal.aborted) throw context.signal.reason;
+  const turns = createTurns(clock);
+  try {
+    for (const event of events) {
+      onEvent?.(event);
+      const outcome = consumer.handle(event, given);
+      // Waiting for what is not a promise would cost a turn for each event.
+      if (outcome instanceof Object && "then" in outcome) await outcome;
+      if (turns.areDue) await turns.give(context.signal);
+      if (context.signal.aborted) throw context.signal.reason;
+    }
+  } finally {
+    turns.dispose();
   }
   onEvent?.(null);
 }

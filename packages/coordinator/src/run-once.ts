@@ -1,5 +1,6 @@
 import type { GlobalPosition } from "@pup/core";
 import type { ConsumerLoop, ConsumerOutcome } from "./consumer-loop.ts";
+import type { LogReader } from "./log-reader.ts";
 import type { Membership } from "./membership.ts";
 import type { SettledTracker } from "./settled-tracker.ts";
 import type { StopLimit } from "./stop-limit.ts";
@@ -11,6 +12,7 @@ export interface RunOnceOptions {
   readonly createLoop: (name: string) => ConsumerLoop;
   readonly latestPosition: () => Promise<GlobalPosition>;
   readonly tracker: SettledTracker;
+  readonly reader: LogReader;
   /** A membership that takes no consumers: it says only that this process is alive. */
   readonly membership: Membership;
   readonly signal: AbortSignal;
@@ -19,7 +21,7 @@ export interface RunOnceOptions {
 
 /** Takes every consumer that no live worker has to what the log holds now, hands it back, and says what was done. */
 export async function runConsumersOnce(options: RunOnceOptions): Promise<readonly RunOnceOutcome[]> {
-  const { names, createLoop, tracker, membership, signal, limit } = options;
+  const { names, createLoop, tracker, reader, membership, signal, limit } = options;
   const ending = new AbortController();
   const background: Promise<unknown>[] = [];
   try {
@@ -33,6 +35,7 @@ export async function runConsumersOnce(options: RunOnceOptions): Promise<readonl
     return outcomes.map((outcome, index) => describe(names[index] as string, outcome));
   } finally {
     ending.abort();
+    await limit.ended("reading ahead", reader.ended());
     await limit.ended("what went on beside the single run", Promise.all(background));
     await limit.ended("signing off", membership.leave());
     limit.dispose();

@@ -21,6 +21,7 @@ import {
   type WakeUp,
   type WorkerEvents,
 } from "@pup/core";
+import type { HeldPage } from "./batch-slice.ts";
 
 /** What the tracker needs. */
 export interface SettledTrackerOptions {
@@ -35,19 +36,32 @@ export interface SettledTrackerOptions {
   readonly random: Randomness;
   readonly logger: Logger;
   readonly events: EventSink<WorkerEvents>;
+  /** Told of events that have become settled, where they were brought along for somebody who waits for them. */
+  readonly onHead: (head: HeldPage) => void;
+  /** Told that nothing is known any more of what was settled. */
+  readonly onForgotten: () => void;
 }
 
 /** Follows the settled position for all consumers of a process: they read up to it, and ask it instead of the database. */
 export interface SettledTracker {
   /** Everything at or below it can be read without missing anything; null until known, and again after a server restart. */
   readonly position: GlobalPosition | null;
-  /** Resolves when the position is known and above the one given, or the signal aborts. */
-  waitAbove(position: GlobalPosition, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the position is known and above the one given, or the signal aborts.
+   *
+   * @param wants - which of the events that come are wanted
+   */
+  waitAbove(position: GlobalPosition, signal: AbortSignal, wants?: "none" | "some" | "all"): Promise<void>;
   /** Since when looking has failed, by the clock; null while it works. */
   readonly failingSince: number | null;
   /** Looks until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
+
+/** What a look at the log brings along: more rarely comes at once, and a look has to stay quick. */
+const HEAD_PAGE = { limit: 50, maxBytes: 64 * 1024 };
+/** Consumers of some events for whom all are brought along: each of them would ask for its own. */
+const SEVERAL = 3;
 
 const ERROR_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
 const FIRST_ALARM_MS = 10_000;
@@ -64,18 +78,20 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
   let startHole = false;
   let hole: { readonly upTo: GlobalPosition; readonly since: number; nextAlarm: number } | null = null;
   const advanced = createWakeUp(clock);
+  const waiting = new Set<{ readonly position: GlobalPosition; readonly wants: "some" | "all" }>();
   const outages = createOutageLog(logger, clock);
 
   /** One look at the log. */
   async function look(): Promise<{ gotFurther: boolean; sawAll: boolean }> {
     const before = state?.position ?? null;
-    const { seen, sawAll } = state ? await scan(state) : await begin();
+    const { seen, sawAll, head } = state ? await scan(state) : await begin();
     // Who is in flight must come from a statement that begins after the positions were read: in the same one, a
     // transaction could end in between and its event be missed. At the start it also tells whether the server can be trusted.
     const appenders = seen.hole || !state ? await trusted(store.inFlightAppenders()) : null;
     const settled = appenders ? observeAppenders(seen, appenders) : seen;
     state = settled;
     failingSince = null;
+    if (head !== null) options.onHead(head);
 
     const gotFurther = before === null || settled.position > before;
     if (gotFurther) {
@@ -91,12 +107,25 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
     const seen = beginSettling(greatest, await store.latestPosition());
     serverRun = null;
     startHole = seen.hole !== null;
-    return { seen, sawAll: false };
+    return { seen, sawAll: false, head: null };
   }
 
   async function scan(known: SettledState) {
-    const found = await trusted(store.scanPositions(known.position));
-    return { seen: observeScan(known, found), sawAll: found.highest === found.contiguous };
+    const { position: after } = known;
+    const found = await trusted(store.scanPositions(after, isAwaited(known) ? HEAD_PAGE : undefined));
+    const { page, contiguous } = found;
+    return {
+      seen: observeScan(known, found),
+      sawAll: found.highest === contiguous,
+      head: page && contiguous > after ? { after, page } : null,
+    };
+  }
+
+  /** Whether what comes next is wanted at once. Behind a hole it has to be waited for anyway. */
+  function isAwaited({ position, hole }: SettledState): boolean {
+    if (hole) return false;
+    const atHead = [...waiting].filter((one) => one.position === position);
+    return atHead.length >= SEVERAL || atHead.some(({ wants }) => wants === "all");
   }
 
   async function trusted<Answer extends ServerState>(asked: Promise<Answer>): Promise<Answer> {
@@ -155,6 +184,7 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
   function forget(error: unknown, attempt: number): void {
     state = null;
     hole = null;
+    options.onForgotten();
     failingSince ??= clock.now();
     // The first failure is often one lost connection: it is tried again at once and worth no line in a log.
     if (attempt > 1) outages.failed({ err: error, attempt }, "the log cannot be followed for now");
@@ -168,12 +198,15 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
       return failingSince;
     },
 
-    async waitAbove(position, signal) {
+    async waitAbove(position, signal, wants = "none") {
+      const one = wants === "none" ? null : { position, wants };
+      if (one) waiting.add(one);
       while (!signal.aborted) {
         const token = advanced.token();
-        if (state && state.position > position) return;
+        if (state && state.position > position) break;
         await advanced.wait(token, maxPollIntervalMs, signal);
       }
+      if (one) waiting.delete(one);
     },
 
     async run(signal) {

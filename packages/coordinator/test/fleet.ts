@@ -22,7 +22,8 @@ import type { WorkerOptions } from "../src/options.ts";
 import type { Worker } from "../src/worker.ts";
 
 type FleetConsumer = Consumer<MemoryTransaction>;
-type SingleEventConsumer = Extract<TransactionalConsumer<MemoryTransaction>, { handle: unknown }>;
+/** A consumer with `handle`. */
+export type SingleEventConsumer = Extract<TransactionalConsumer<MemoryTransaction>, { handle: unknown }>;
 
 /** A worker as one process of several: with a connection of its own, which can be cut off. */
 export interface Member {

@@ -53,8 +53,15 @@ export type FailurePolicy = "stop" | "skip" | "park";
 
 /** How a worker runs one consumer. Each can be set for a worker, and again for one of its consumers. */
 export interface ConsumerSettings {
-  /** Most events in a batch. @defaultValue `100` */
+  /** Events in a batch, at most; to begin with, where {@link ConsumerSettings.maxBatchSize} lets them become more. @defaultValue `100` */
   readonly batchSize?: number | undefined;
+  /**
+   * Events to which batches may grow while the handler takes less than 50 ms for them. They shrink again, to `batchSize` at the
+   * least, when it takes more than 100 ms, and at once when a batch fails.
+   *
+   * @defaultValue `1_000`, or `batchSize` where that is given: then batches do not grow
+   */
+  readonly maxBatchSize?: number | undefined;
   /** Bytes of stored payloads after which a batch ends; its first event always fits. @defaultValue `8_388_608` (8 MiB) */
   readonly maxBatchBytes?: number | undefined;
   /** Pause after each batch, in milliseconds: caps what a consumer takes from the database. @defaultValue `0` */

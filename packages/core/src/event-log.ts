@@ -22,14 +22,31 @@ export interface ReadLogRequest {
   readonly scope?: EventScope | undefined;
 }
 
-/** A page of the log, in position order. */
+/**
+ * A page of the log, in position order.
+ *
+ * Events are made when they are asked for, anew each time: readers that share a page share none of its objects, and whatever one
+ * does to an event, no other one sees it.
+ */
 export interface LogPage {
-  readonly events: readonly RecordedEvent[];
+  /** Where its events stand. */
+  readonly positions: readonly GlobalPosition[];
+  /** Stored bytes of each event's payload and metadata: what `maxBytes` counts. */
+  readonly sizes: readonly number[];
+  /** Memory that the page takes, in bytes, roughly: payloads can be stored much smaller than they are. */
+  readonly memoryBytes: number;
   /**
    * How far the page reaches: all events in scope at or below it (and above `after`) are in the page.
    * The last event's position where the page was cut, `upTo` where it was not.
    */
   readonly through: GlobalPosition;
+  /**
+   * Makes the events from index `from` up to `to`, which is excluded. Where that takes long, others get their turn in between.
+   *
+   * @param from - 0 when left out
+   * @param to - the number of events when left out
+   */
+  events(from?: number, to?: number): Promise<RecordedEvent[]>;
 }
 
 /** Whose word an answer is: what was remembered about one run of a server says nothing about another. */
@@ -48,7 +65,15 @@ export interface PositionScan extends ServerState {
   readonly hole: boolean;
   /** Highest position visible. */
   readonly highest: GlobalPosition;
+  /**
+   * The events of the run, of every scope, as far as `contiguous`; only where they were asked for. They are complete although
+   * nothing has been waited for: in the snapshot in which they were read, no position among them was missing.
+   */
+  readonly page?: LogPage | undefined;
 }
+
+/** How much a page may hold. */
+export type PageLimits = Pick<ReadLogRequest, "limit" | "maxBytes">;
 
 /** A transaction that may have drawn positions which are not visible yet. */
 export interface InFlightAppender {
@@ -81,8 +106,12 @@ export interface EventLog {
   readLog(request: ReadLogRequest): Promise<LogPage>;
   /** Position of the newest visible event; `0n` when the log is empty. */
   latestPosition(): Promise<GlobalPosition>;
-  /** Looks at the positions above `after`. */
-  scanPositions(after: GlobalPosition): Promise<PositionScan>;
+  /**
+   * Looks at the positions above `after`.
+   *
+   * @param bring - brings the events of the run along; then the look goes no further than these limits
+   */
+  scanPositions(after: GlobalPosition, bring?: PageLimits): Promise<PositionScan>;
   /** Lists the transactions that have written to the log and have not ended. */
   inFlightAppenders(): Promise<InFlightAppenders>;
   /** Positions in `(after, upTo]` that no event has: their appends were rolled back (or the events deleted). */

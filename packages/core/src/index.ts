@@ -79,6 +79,7 @@ export type {
   InFlightAppender,
   InFlightAppenders,
   LogPage,
+  PageLimits,
   PositionRange,
   PositionScan,
   ReadLogRequest,

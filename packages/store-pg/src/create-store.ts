@@ -176,7 +176,7 @@ export function createPgStore<UserTables = unknown>(options: PgStoreOptions): Pg
 
     readLog: (request) => pass(() => readLog(execute, request)),
     latestPosition: () => pass(() => latestPosition(execute)),
-    scanPositions: (after) => pass(() => scanPositions(execute, after)),
+    scanPositions: (after, bring) => pass(() => scanPositions(execute, after, bring)),
     inFlightAppenders: () => pass(() => inFlightAppenders(execute)),
     missingPositions: (after, upTo) => pass(() => missingPositions(execute, after, upTo)),
     firstPositionSince: (time) => pass(() => firstPositionSince(execute, time)),

@@ -177,8 +177,8 @@ describe("A harness", () => {
       harness.workers[0]?.kill();
       await harness.append([placed("o-3")]);
       await harness.settle();
-      const { events } = await harness.store.readLog({ after: 0n, upTo: 4n, limit: 9, maxBytes: 1_000 });
-      return { events, emitted: harness.recorded.all, now: harness.clock.now() };
+      const page = await harness.store.readLog({ after: 0n, upTo: 4n, limit: 9, maxBytes: 1_000 });
+      return { events: await page.events(), emitted: harness.recorded.all, now: harness.clock.now() };
     };
 
     const first = await live();

@@ -54,7 +54,8 @@ const compiler = new Kysely<never>({
 export function buildPageQuery({ events }: Tables, scope: EventScope): PageQuery {
   const log = sql.raw(events);
   const fits = sql`(reached <= ${maxBytes} OR reached = size)`;
-  const columns = Object.entries({ ...eventColumns, payload: sql`CASE WHEN ${fits} THEN payload::text END` }).map(
+  const pageColumns = { ...eventColumns, payload: sql`CASE WHEN ${fits} THEN payload::text END`, size: "size" };
+  const columns = Object.entries(pageColumns).map(
     ([name, column]) => sql`${typeof column === "string" ? sql.raw(column) : column} AS ${sql.raw(name)}`,
   );
   const { sql: text, parameters } = sql`

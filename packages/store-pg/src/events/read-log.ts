@@ -1,8 +1,8 @@
 import type { EventScope, LogPage, ReadLogRequest } from "@pup/core";
 import type { Execute } from "../execute.ts";
 import type { Tables } from "../schema/tables.ts";
+import { type PageRow, toLogPage } from "./log-page.ts";
 import { buildPageQuery, type PageQuery } from "./page-query.ts";
-import { type EventRow, toRecordedEvent } from "./recorded-event.ts";
 
 /** Reads a page of the log through `execute`. */
 export type ReadLog = (execute: Execute, request: ReadLogRequest) => Promise<LogPage>;
@@ -26,18 +26,18 @@ export function createReadLog(tables: Tables): ReadLog {
 
   return async (execute, request) => {
     const { upTo, limit, scope = {} } = request;
-    if (scope.aggregateTypes?.length === 0 || scope.eventTypes?.length === 0) return { events: [], through: upTo };
+    if (scope.aggregateTypes?.length === 0 || scope.eventTypes?.length === 0) return toLogPage([], upTo);
     const { text, valuesFor } = queryFor(scope);
-    const rows = await execute<PageRow>(text, valuesFor(request));
-    const events = rows.filter(fits).map(toRecordedEvent);
-    const isCut = events.length === limit || events.length < rows.length;
-    return { events, through: isCut ? (events.at(-1)?.globalPosition ?? upTo) : upTo };
+    const rows = await execute<FoundRow>(text, valuesFor(request));
+    const page = rows.filter(fits);
+    const isCut = page.length === limit || page.length < rows.length;
+    return isCut ? toLogPage(page) : toLogPage(page, upTo);
   };
 }
 
 /** An event, or the first one that did not fit into the page any more, without its payload. */
-type PageRow = Omit<EventRow, "payload"> & { readonly payload: string | null };
+export type FoundRow = Omit<PageRow, "payload"> & { readonly payload: string | null };
 
-function fits(row: PageRow): row is EventRow {
+export function fits(row: FoundRow): row is PageRow {
   return row.payload !== null;
 }

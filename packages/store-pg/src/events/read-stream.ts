@@ -30,7 +30,7 @@ WHERE head.aggregate_type = $1::text AND head.aggregate_id = $2::text`;
     const rows = await execute<StreamRow>(text, [aggregateType, aggregateId, fromVersion, toVersion]);
     const version = Number(rows[0]?.headversion ?? 0);
     // An aggregate without events in the range still has its head's row.
-    const found = rows.filter(({ id }) => id !== null).map(toRecordedEvent);
+    const found = rows.filter(({ id }) => id !== null).map((row) => toRecordedEvent(row));
     // They come from the index in order already. PostgreSQL does not know, and would sort them all once more, on disk if many.
     found.sort((a, b) => a.aggregateVersion - b.aggregateVersion);
     return { aggregateType, aggregateId, events: found, version, isEmpty: version === 0, length: found.length };

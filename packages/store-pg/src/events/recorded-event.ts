@@ -1,4 +1,4 @@
-import type { RecordedEvent } from "@pup/core";
+import type { GlobalPosition, RecordedEvent } from "@pup/core";
 
 /** An event as {@link eventColumns} selects it. */
 export interface EventRow {
@@ -37,9 +37,10 @@ export const eventColumns: Readonly<Record<keyof EventRow, string>> = {
   createdat: CREATED_AT,
 };
 
-export function toRecordedEvent(row: EventRow): RecordedEvent {
+/** @param position - the row's, where it has been read already */
+export function toRecordedEvent(row: EventRow, position: GlobalPosition = BigInt(row.position)): RecordedEvent {
   return {
-    globalPosition: BigInt(row.position),
+    globalPosition: position,
     aggregateType: row.aggregatetype,
     aggregateId: row.aggregateid,
     aggregateVersion: Number(row.aggregateversion),

@@ -34,7 +34,7 @@ function createReader(from: PgStore) {
     state = observeScan(state, await from.scanPositions(state.position));
     if (state.hole) state = observeAppenders(state, await from.inFlightAppenders());
     const page = await from.readLog({ after: readUpTo, upTo: state.position, limit: 100, maxBytes: 8_000_000 });
-    seen.push(...page.events);
+    seen.push(...(await page.events()));
     readUpTo = page.through;
   }
 

@@ -31,13 +31,13 @@ export function deadLettersContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
   const append = async (...aggregateIds: string[]): Promise<RecordedEvent[]> => {
     const { store } = setup();
     for (const aggregateId of aggregateIds) await store.append([sampleEvent({ aggregateId })]);
-    const { events } = await store.readLog({
+    const page = await store.readLog({
       after: 0n,
       upTo: await store.latestPosition(),
       limit: 100,
       maxBytes: 1_000_000,
     });
-    return [...events];
+    return page.events();
   };
 
   const failed = (event: RecordedEvent, parked: boolean) => ({

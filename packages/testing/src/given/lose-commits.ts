@@ -12,7 +12,7 @@ class CommitLostError extends PupError {
  */
 export function loseCommits<Tx>(store: WorkerStore<Tx>): WorkerStore<Tx> {
   const lost = new Set<GlobalPosition>();
-  /** Ends of the pages that had events: what else is saved are steps over events out of scope. */
+  /** Where batches may end that had events: what else is saved are steps over events out of scope. */
   const ends = new Set<GlobalPosition>();
 
   const loseOnce = (to: GlobalPosition) => {
@@ -24,9 +24,18 @@ export function loseCommits<Tx>(store: WorkerStore<Tx>): WorkerStore<Tx> {
   const changes: Partial<WorkerStore<Tx>> = {
     async readLog(request) {
       const page = await store.readLog(request);
-      if (page.events.length > 0) ends.add(page.through);
-      return page;
+      return {
+        ...page,
+        async events(from, to = page.positions.length) {
+          const events = await page.events(from, to);
+          const last = events.at(-1);
+          if (last) ends.add(to === page.positions.length ? page.through : last.globalPosition);
+          return events;
+        },
+      };
     },
+    // Brings no events along: all of them are to be read as above.
+    scanPositions: (after) => store.scanPositions(after),
     runBatch: (batch, work) =>
       store.runBatch(batch, async (tx, letters) => {
         await work(tx, letters);

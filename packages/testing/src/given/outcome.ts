@@ -59,7 +59,7 @@ async function readWholeLog(log: EventLog): Promise<readonly RecordedEvent[]> {
   const events: RecordedEvent[] = [];
   for (let after = 0n; after < upTo; ) {
     const page = await log.readLog({ after, upTo, ...PAGE });
-    events.push(...page.events);
+    events.push(...(await page.events()));
     after = page.through;
   }
   return events;

@@ -123,7 +123,7 @@ export function connect(database: Database, { applicationName, beforeOperation }
     latestPosition: () => run("latestPosition", () => database.events.highest()),
 
     readLog: (request) => run("readLog", () => eventLog.readLog(database, request)),
-    scanPositions: (after) => run("scanPositions", () => eventLog.scanPositions(database, after)),
+    scanPositions: (after, bring) => run("scanPositions", () => eventLog.scanPositions(database, after, bring)),
     inFlightAppenders: () => run("inFlightAppenders", () => eventLog.inFlightAppenders(database)),
     missingPositions: (after, upTo) => run("missingPositions", () => eventLog.missingPositions(database, after, upTo)),
     firstPositionSince: (time) => run("firstPositionSince", () => eventLog.firstPositionSince(database, time)),

@@ -4,6 +4,7 @@ import type {
   GlobalPosition,
   InFlightAppenders,
   LogPage,
+  PageLimits,
   PositionRange,
   PositionScan,
   ReadLogRequest,
@@ -29,31 +30,55 @@ function readLog(database: Database, { after, upTo, limit, maxBytes, scope = {} 
   for (const event of database.events.above(after)) {
     if (event.globalPosition > upTo) break;
     if (!isInScope(event, scope)) continue;
-    bytes += Buffer.byteLength(event.payloadText) + Buffer.byteLength(event.metadataText);
+    bytes += sizeOf(event);
     if (page.length === limit || (page.length > 0 && bytes > maxBytes)) return cutPage(page);
     page.push(event);
   }
-  return page.length === limit ? cutPage(page) : { events: page.map(toRecordedEvent), through: upTo };
+  return page.length === limit ? cutPage(page) : toPage(page, upTo);
 }
 
 function cutPage(page: readonly StoredEvent[]): LogPage {
-  return { events: page.map(toRecordedEvent), through: (page.at(-1) as StoredEvent).globalPosition };
+  return toPage(page, (page.at(-1) as StoredEvent).globalPosition);
+}
+
+function toPage(page: readonly StoredEvent[], through: GlobalPosition): LogPage {
+  const sizes = page.map(sizeOf);
+  return {
+    positions: page.map(({ globalPosition }) => globalPosition),
+    sizes,
+    memoryBytes: sizes.reduce((sum, size) => sum + size, 0),
+    through,
+    events: async (from, to) => page.slice(from, to).map(toRecordedEvent),
+  };
+}
+
+function sizeOf({ payloadText, metadataText }: StoredEvent): number {
+  return Buffer.byteLength(payloadText) + Buffer.byteLength(metadataText);
 }
 
 function isInScope(event: StoredEvent, { aggregateTypes, eventTypes }: EventScope): boolean {
   return (aggregateTypes?.includes(event.aggregateType) ?? true) && (eventTypes?.includes(event.type) ?? true);
 }
 
-function scanPositions(database: Database, after: GlobalPosition): PositionScan {
+function scanPositions(database: Database, after: GlobalPosition, bring?: PageLimits): PositionScan {
+  const run: StoredEvent[] = [];
   let contiguous = after;
   let hole = false;
-  let scanned = 0;
-  for (const { globalPosition } of database.events.above(after)) {
-    hole = globalPosition !== contiguous + 1n;
-    if (hole || scanned++ === SCAN_LENGTH) break;
-    contiguous = globalPosition;
+  let bytes = 0;
+  for (const event of database.events.above(after)) {
+    hole = event.globalPosition !== contiguous + 1n;
+    bytes += sizeOf(event);
+    if (hole || isFull(run, bytes, bring)) break;
+    contiguous = event.globalPosition;
+    run.push(event);
   }
-  return { contiguous, hole, highest: database.events.highest(), ...serverState(database) };
+  const page = bring && toPage(run, contiguous);
+  return { contiguous, hole, highest: database.events.highest(), page, ...serverState(database) };
+}
+
+function isFull(run: readonly StoredEvent[], bytes: number, bring: PageLimits | undefined): boolean {
+  if (!bring) return run.length === SCAN_LENGTH;
+  return run.length === bring.limit || (run.length > 0 && bytes > bring.maxBytes);
 }
 
 function inFlightAppenders(database: Database): InFlightAppenders {

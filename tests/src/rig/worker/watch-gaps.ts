@@ -26,8 +26,8 @@ export function watchGaps(store: RigStore): {
   return {
     store: {
       ...store,
-      async scanPositions(after) {
-        const scan = await store.scanPositions(after);
+      async scanPositions(after, bring) {
+        const scan = await store.scanPositions(after, bring);
         note(readings, scan.highest);
         return scan;
       },

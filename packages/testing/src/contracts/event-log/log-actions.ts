@@ -1,4 +1,4 @@
-import type { EventScope, GlobalPosition, LogPage, NewEvent, RecordedEvent } from "@pup/core";
+import type { EventScope, GlobalPosition, NewEvent, RecordedEvent } from "@pup/core";
 import { sampleEvents } from "../sample-events.ts";
 import type { HeldTransaction, StoreSetup } from "../store-setup.ts";
 
@@ -18,7 +18,13 @@ export interface LogActions<Tx> {
     after: GlobalPosition,
     upTo: GlobalPosition,
     options?: { readonly limit?: number; readonly maxBytes?: number; readonly scope?: EventScope },
-  ): Promise<LogPage>;
+  ): Promise<PageRead>;
+}
+
+/** What a page holds. */
+export interface PageRead {
+  readonly events: readonly RecordedEvent[];
+  readonly through: GlobalPosition;
 }
 
 /** Binds the actions to the store of the running test. */
@@ -37,8 +43,10 @@ export function logActions<Tx>(setup: () => StoreSetup<Tx>): LogActions<Tx> {
       await rollback();
       return positions;
     },
-    read: (after, upTo, { limit = 100, maxBytes = MANY_BYTES, scope } = {}) =>
-      setup().store.readLog({ after, upTo, limit, maxBytes, scope }),
+    async read(after, upTo, { limit = 100, maxBytes = MANY_BYTES, scope } = {}) {
+      const page = await setup().store.readLog({ after, upTo, limit, maxBytes, scope });
+      return { events: await page.events(), through: page.through };
+    },
   };
 }
 

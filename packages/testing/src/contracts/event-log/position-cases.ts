@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sampleEvent } from "../sample-events.ts";
 import type { StoreSetup } from "../store-setup.ts";
-import { last, logActions } from "./log-actions.ts";
+import { last, logActions, positionsOf } from "./log-actions.ts";
 
 /** What positions there are. */
 export function positionCases<Tx>(setup: () => StoreSetup<Tx>): void {
@@ -62,6 +62,60 @@ export function positionCases<Tx>(setup: () => StoreSetup<Tx>): void {
       }
 
       expect(reached).toBe(head);
+    });
+  });
+
+  describe("scanPositions, when it brings events along", () => {
+    const bring = { limit: 10, maxBytes: 1_000_000 };
+    const scan = async (after: bigint, limits = bring) => {
+      const { page, ...found } = await log().scanPositions(after, limits);
+      return { ...found, through: page?.through, events: (await page?.events()) ?? null };
+    };
+
+    it("gives those of the run, and says the same as without them", async () => {
+      const recorded = await append("a", 3);
+      const head = last(recorded);
+
+      expect(await scan(0n)).toMatchObject({ contiguous: head, hole: false, highest: head, through: head });
+      expect((await scan(0n)).events).toEqual(recorded);
+      expect((await scan(head - 1n)).events).toEqual(recorded.slice(2));
+      expect(await scan(head)).toMatchObject({ contiguous: head, hole: false, highest: head, events: [] });
+      expect((await log().scanPositions(0n)).page).toBeUndefined();
+      const { recovering, serverRun } = await log().scanPositions(0n);
+      expect(await scan(0n)).toMatchObject({ recovering, serverRun });
+    });
+
+    it("gives none in an empty log", async () => {
+      expect(await scan(0n)).toMatchObject({ contiguous: 0n, hole: false, highest: 0n, through: 0n, events: [] });
+    });
+
+    it("gives nothing from behind a hole", async () => {
+      const before = await append("a", 2);
+      const held = await appendAndHold();
+      const head = last(await append("b", 2));
+
+      const found = await scan(0n);
+      const behind = await scan(last(before));
+      await held.commit();
+
+      const end = last(before);
+      expect(found).toMatchObject({ contiguous: end, hole: true, highest: head, through: end });
+      expect(found.events).toEqual(before);
+      expect(behind).toMatchObject({ contiguous: end, hole: true, highest: head, through: end, events: [] });
+    });
+
+    it("looks no further than its limits, and always gives the first", async () => {
+      const recorded = await append("a", 5, { payload: { text: "x".repeat(1_000) } });
+      const head = last(recorded);
+      const [first, second] = positionsOf(recorded);
+
+      const few = await scan(0n, { limit: 2, maxBytes: 1_000_000 });
+      const small = await scan(0n, { limit: 10, maxBytes: 1 });
+
+      expect(few).toMatchObject({ contiguous: second, hole: false, highest: head, through: second });
+      expect(few.events).toEqual(recorded.slice(0, 2));
+      expect(small).toMatchObject({ contiguous: first, hole: false, highest: head, through: first });
+      expect(small.events).toEqual(recorded.slice(0, 1));
     });
   });
 

@@ -1,7 +1,9 @@
-import type { LogPage, RecordedEvent } from "@pup/core";
+import type { RecordedEvent } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import type { StoreSetup } from "../store-setup.ts";
-import { last, logActions, positionsOf } from "./log-actions.ts";
+import { last, logActions, type PageRead, positionsOf } from "./log-actions.ts";
+
+const MANY_BYTES = 8 * 1024 * 1024;
 
 /** Pages. */
 export function readLogCases<Tx>(setup: () => StoreSetup<Tx>): void {
@@ -104,6 +106,35 @@ export function readLogCases<Tx>(setup: () => StoreSetup<Tx>): void {
       expect(page.through).toBe(last(page.events));
     });
 
+    it("says where its events stand and how large they are", async () => {
+      const recorded = await append("a", 3, { payload: { text: noise(1_000) } });
+      const request = { after: 0n, upTo: last(recorded), limit: 100, maxBytes: MANY_BYTES };
+
+      const { positions, sizes, memoryBytes } = await setup().store.readLog(request);
+
+      expect(positions).toEqual(positionsOf(recorded));
+      expect(sizes).toHaveLength(3);
+      for (const size of sizes) expect(size).toBeGreaterThan(500);
+      expect(memoryBytes).toBeGreaterThan(1_500);
+      // As many as fit by their sizes are what a page of so many bytes holds.
+      const [one = 0, two = 0] = sizes;
+      expect((await read(0n, last(recorded), { maxBytes: one + two })).events).toHaveLength(2);
+      expect((await read(0n, last(recorded), { maxBytes: one + two - 1 })).events).toHaveLength(1);
+    });
+
+    it("makes its events anew for each reader, all or some of them", async () => {
+      const recorded = await append("a", 4);
+      const page = await setup().store.readLog({ after: 0n, upTo: 100n, limit: 100, maxBytes: MANY_BYTES });
+      const [spoilt] = await page.events(1, 2);
+      Object.assign(spoilt as object, { type: "Spoilt" });
+      Object.assign(spoilt?.payload as object, { spoilt: true });
+      spoilt?.createdAt.setTime(0);
+
+      expect(await page.events()).toEqual(recorded);
+      expect(await page.events(2)).toEqual(recorded.slice(2));
+      expect(await page.events(1, 3)).toEqual(recorded.slice(1, 3));
+    });
+
     it.each([
       ["one event", { limit: 1 }],
       ["three events", { limit: 3 }],
@@ -118,7 +149,7 @@ export function readLogCases<Tx>(setup: () => StoreSetup<Tx>): void {
 
       const seen: RecordedEvent[] = [];
       for (let after = 0n; after < last(recorded); ) {
-        const page: LogPage = await read(after, last(recorded), size);
+        const page: PageRead = await read(after, last(recorded), size);
         expect(page.through).toBeGreaterThan(after);
         seen.push(...page.events);
         after = page.through;
