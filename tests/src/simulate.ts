@@ -26,7 +26,7 @@ console.log(JSON.stringify(summary));
 process.exit(summary.violations > 0 ? 1 : 0);
 
 async function runOne(one: number): Promise<SeedOutcome> {
-  const outcome = await runSeed(one, { breakage, trace: true });
+  const outcome = await runSeed(one, { breakage, stats, trace: true });
   if (!json) for (const line of outcome.trace) console.log(line);
   tellViolation(outcome);
   return outcome;
@@ -38,6 +38,7 @@ async function runMany(): Promise<readonly SeedOutcome[]> {
   const many = await runSeeds({
     seeds: range,
     breakage,
+    stats,
     threads,
     // A protection taken out has shown what it is good for with the first seed.
     untilBroken: breakage !== undefined,

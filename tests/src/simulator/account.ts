@@ -1,5 +1,5 @@
 import type { Checkpoint, EventScope, GlobalPosition, RecordedEvent } from "@pup/core";
-import type { Applied } from "./effects.ts";
+import { type Applied, countOf, weightOf } from "./effects.ts";
 import type { ConsumerPlan } from "./scenario.ts";
 import type { Report } from "./violation.ts";
 
@@ -30,7 +30,7 @@ export interface Account {
   /** Somebody has given up those of these letters that still stood. @returns how many */
   noteDiscarded(positions: readonly GlobalPosition[]): number;
   /** Looks at the consumer as it stands between two steps: I1, I2 and I3. */
-  check(checkpoint: Checkpoint, applied: Applied): void;
+  check(checkpoint: Checkpoint, found: Applied): void;
   /** The first event that lies before the consumer; null when none does. */
   next(): RecordedEvent | null;
   /** The event at a position, if it is one of the consumer's. */
@@ -53,7 +53,8 @@ export function openAccount(plan: ConsumerPlan, report: Report): Account {
   const applied = new Set<GlobalPosition>();
   const letters = new Map<GlobalPosition, boolean>();
   const discarded = new Set<GlobalPosition>();
-  let sum = 0n;
+  /** What the table of effects must hold. */
+  let expected: Applied = 0n;
   /** The consumer has come past all up to here, one way or the other. */
   let passed = 0n;
   /** Parked letters of each aggregate. */
@@ -89,7 +90,7 @@ export function openAccount(plan: ConsumerPlan, report: Report): Account {
     const event = byPosition.get(position);
     if (!event) return report("I1", `${name} applied ${position}, which is none of its events`);
     applied.add(position);
-    sum += position;
+    expected += weightOf(position);
     if (onFailure !== "park") return;
     const before = waitsFor(position);
     if (before) report("I2", `${name} applied ${position} while ${before.globalPosition} of its aggregate is parked`);
@@ -160,8 +161,8 @@ export function openAccount(plan: ConsumerPlan, report: Report): Account {
       start = position;
       accountedFor = position;
       const { startFrom } = plan;
-      const expected = startFrom === "beginning" ? 0n : typeof startFrom === "bigint" ? startFrom : position;
-      if (position !== expected) report("I1", `${name} begins at ${position} instead of ${expected}`);
+      const wanted = startFrom === "beginning" ? 0n : typeof startFrom === "bigint" ? startFrom : position;
+      if (position !== wanted) report("I1", `${name} begins at ${position} instead of ${wanted}`);
       due.forEach(checkAge);
     },
     noteBatch({ applied: handled, put, resolved }) {
@@ -203,7 +204,7 @@ export function openAccount(plan: ConsumerPlan, report: Report): Account {
       for (const position of standing) discarded.add(position);
       return standing.length;
     },
-    check(now, count) {
+    check(now, found) {
       const before = checkpoint;
       checkpoint = now;
       if (before && (now.position < before.position || now.epoch < before.epoch)) {
@@ -211,8 +212,8 @@ export function openAccount(plan: ConsumerPlan, report: Report): Account {
       }
       if (now.position > accountedFor) accountUpTo(now.position);
       if (isDetached) return;
-      if (count.events !== applied.size || count.sum !== sum) {
-        report("I1", `${name} has effects of ${count.events} events, and its batches have applied ${applied.size}`);
+      if (found !== expected) {
+        report("I1", `${name} has effects of ${countOf(found)} events, and its batches have applied ${applied.size}`);
       }
     },
     next() {

@@ -67,6 +67,8 @@ export interface FleetOptions {
   readonly trace: Trace;
   readonly tally: Tally;
   readonly report: Report;
+  /** Whether somebody wants to know what workers say. */
+  readonly listens: boolean;
 }
 
 /** Creates the fleet. */
@@ -122,7 +124,7 @@ export function createFleet(options: FleetOptions): Fleet {
       isStopping: false,
     };
     members.push(member);
-    worker.events.onAny((event, payload) => tell(name, event, payload));
+    if (options.listens) worker.events.onAny((event, payload) => tell(name, event, payload));
     return member;
   }
 

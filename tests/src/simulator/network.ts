@@ -63,18 +63,10 @@ export function createNetwork(options: NetworkOptions): Network {
   /** Sends one statement. `onLost` is told when its connection breaks. */
   async function send<Result>(operation: string, act: Act<Result>, onLost: () => void): Promise<Result> {
     waiting.set(operation, (waiting.get(operation) ?? 0) + 1);
+    let isAnswered = false;
     try {
-      const result = await exchange(operation, act, onLost);
-      answered.set(operation, weather.time.now());
-      return result;
-    } finally {
-      waiting.set(operation, (waiting.get(operation) ?? 1) - 1);
-    }
-  }
-
-  async function exchange<Result>(operation: string, act: Act<Result>, onLost: () => void): Promise<Result> {
-    try {
-      await travel();
+      const outward = travel();
+      if (outward) await outward;
       if (isLost(rates.lostRequest)) {
         onLost();
         throw lost(operation, "before it took effect");
@@ -84,10 +76,15 @@ export function createNetwork(options: NetworkOptions): Network {
         onLost();
         throw lost(operation, "after it took effect");
       }
+      isAnswered = true;
       return result;
     } finally {
-      await travel();
-      await process.pass();
+      const homeward = travel();
+      if (homeward) await homeward;
+      const passing = process.pass();
+      if (passing) await passing;
+      if (isAnswered) answered.set(operation, weather.time.now());
+      waiting.set(operation, (waiting.get(operation) ?? 1) - 1);
     }
   }
 
@@ -116,7 +113,8 @@ export function createNetwork(options: NetworkOptions): Network {
       onBatch("before the commit");
       await process.pass();
       // The commit is a statement of its own, which can be late or get lost while the effects are there already.
-      await travel();
+      const outward = travel();
+      if (outward) await outward;
       if (isLost(rates.lostRequest)) {
         connection.terminate(tx);
         throw lost("the commit", "before it took effect");
@@ -146,15 +144,18 @@ export function createNetwork(options: NetworkOptions): Network {
 
   function overNetwork(session: CuttableSession): ControlSession {
     const known = new AbortController();
-    const learn = (reason: unknown) => void process.pass().then(() => known.abort(reason));
-    session.lost.addEventListener("abort", () => learn(session.lost.reason));
+    const learn = async (reason: unknown) => {
+      await process.pass();
+      known.abort(reason);
+    };
+    session.lost.addEventListener("abort", () => void learn(session.lost.reason));
     let broken: LostConnectionError | null = null;
     const call = async <Result>(operation: string, act: Act<Result>) => {
       if (broken) throw broken;
       return send(operation, act, () => {
         broken = new LostConnectionError(`The connection was lost during ${operation}.`);
         session.kill();
-        learn(broken);
+        void learn(broken);
       });
     };
     return {

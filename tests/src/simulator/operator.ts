@@ -32,7 +32,7 @@ export interface Operator {
 }
 
 /** Longest time between two things that are done, in milliseconds. */
-const EVERY_MS = 15_000;
+const EVERY_MS = 10_000;
 
 /** Creates the operator. */
 export function createOperator(options: OperatorOptions): Operator {

@@ -37,7 +37,7 @@ export function createPoison({ consumers, rates }: Scenario): Poison {
   return {
     draw(chance) {
       const poisons = chance.happens(rates.poison) ? consumers.filter(() => chance.happens(0.3)) : [];
-      return { poisons: poisons.map(({ name }) => name), incurable: chance.happens(0.2) };
+      return { poisons: poisons.map(({ name }) => name), incurable: chance.happens(0.1) };
     },
     failsForGood,
     fails(consumer, event) {

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly breakage?: BreakageName | undefined;
   /** Whether to keep a trace. @defaultValue `false` */
   readonly trace?: boolean | undefined;
+  /** Whether to count what workers say, beside what goes wrong. @defaultValue `false` */
+  readonly stats?: boolean | undefined;
   /** How long things go wrong, in milliseconds of virtual time. @defaultValue what the seed says: 2 to 10 minutes */
   readonly roughMs?: number | undefined;
 }
@@ -99,7 +101,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   const poison = createPoison(scenario);
   const tally = createTally();
   const surroundings = { store, time, scenario, weather, poison, ledger, trace, tally, report };
-  const fleet = createFleet({ ...surroundings, witness, breakage, chance: chance.fork() });
+  const fleet = createFleet({
+    ...surroundings,
+    witness,
+    breakage,
+    chance: chance.fork(),
+    listens: trace.isKept || options.stats === true,
+  });
   const connection = store.connect({ applicationName: "operator" });
   const operator = createOperator({ ...surroundings, connection, fleet, chance: chance.fork() });
   const final = { fleet, scenario, ledger, poison, observer, report };
@@ -110,7 +118,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     void promise?.then(() => {
       settled = true;
     });
-    while (!violation && !settled && (await time.step(untilMs))) {
+    await time.settle();
+    while (!violation && !settled && (await time.step(untilMs, { settled: true }))) {
       steps += 1;
       if (isReachable && witness.takeNews()) await ledger.check();
     }

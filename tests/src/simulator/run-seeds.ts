@@ -7,6 +7,8 @@ import type { SeedOutcome } from "./run-seed.ts";
 export interface RunSeedsOptions {
   readonly seeds: readonly number[];
   readonly breakage?: BreakageName | undefined;
+  /** Whether to count what workers say. @defaultValue `false` */
+  readonly stats?: boolean | undefined;
   /** How many run at the same time. @defaultValue one for each processor */
   readonly threads?: number | undefined;
   /** Begin no other seed once one has broken an invariant. @defaultValue `false` */
@@ -16,9 +18,8 @@ export interface RunSeedsOptions {
 }
 
 /** What a thread is asked. */
-export interface SeedRequest {
+export interface SeedRequest extends Pick<RunSeedsOptions, "breakage" | "stats"> {
   readonly seed: number;
-  readonly breakage: BreakageName | undefined;
 }
 
 /**
@@ -27,7 +28,7 @@ export interface SeedRequest {
  * @returns outcomes in the order of the seeds, all of those up to the first broken one
  */
 export async function runSeeds(options: RunSeedsOptions): Promise<readonly SeedOutcome[]> {
-  const { seeds, breakage, threads = availableParallelism(), untilBroken = false, onOutcome } = options;
+  const { seeds, breakage, stats, threads = availableParallelism(), untilBroken = false, onOutcome } = options;
   const outcomes = new Map<number, SeedOutcome>();
   const left = [...seeds];
   let isBroken = false;
@@ -36,7 +37,7 @@ export async function runSeeds(options: RunSeedsOptions): Promise<readonly SeedO
     const thread = new Worker(new URL("./seed-thread.ts", import.meta.url));
     try {
       for (let seed = left.shift(); seed !== undefined; seed = untilBroken && isBroken ? undefined : left.shift()) {
-        const outcome = await ask(thread, { seed, breakage });
+        const outcome = await ask(thread, { seed, breakage, stats });
         outcomes.set(seed, outcome);
         isBroken ||= outcome.violation !== null;
         onOutcome?.(outcome);

@@ -99,7 +99,10 @@ export function drawScenario(chance: Chance): Scenario {
       consumers.map(({ name }) => name),
     ),
     workers: chance.whole(1, 7),
-    roughMs: chance.between(SHORTEST_MS, chance.pick([SHORTEST_MS * 1.5, SHORTEST_MS * 1.5, LONGEST_MS])),
+    roughMs: chance.between(
+      SHORTEST_MS,
+      chance.pick([SHORTEST_MS * 1.25, SHORTEST_MS * 1.25, SHORTEST_MS * 1.25, LONGEST_MS]),
+    ),
     sessionLocks: chance.happens(0.7),
     leaseDurationMs: chance.pick([6_000, 10_000]),
     // Each worker looks at an open hole many times a second: most of what a run costs.

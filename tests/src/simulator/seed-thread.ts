@@ -6,6 +6,6 @@ import type { SeedRequest } from "./run-seeds.ts";
 // Faults make thousands of errors that nobody looks at.
 Error.stackTraceLimit = 0;
 
-parentPort?.on("message", async ({ seed, breakage }: SeedRequest) => {
-  parentPort?.postMessage(await runSeed(seed, { breakage }));
+parentPort?.on("message", async ({ seed, ...options }: SeedRequest) => {
+  parentPort?.postMessage(await runSeed(seed, options));
 });

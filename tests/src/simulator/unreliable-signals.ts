@@ -28,7 +28,11 @@ export function relaySignals(
   const relayed = createEvents<MemorySignals>();
 
   const end = signals.onAny((name, payload) => {
-    const deliver = () => void process.pass().then(() => relayed.emit(name, payload));
+    const deliver = () => {
+      const passing = process.pass();
+      if (passing) void passing.then(() => relayed.emit(name, payload));
+      else relayed.emit(name, payload);
+    };
     // Whether the server is there shows on the connection itself, which tells nobody twice.
     const isHint = name === "signal:events" || name === "signal:control";
     if (!isHint || !weather.isRough) return deliver();
