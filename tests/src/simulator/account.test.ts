@@ -128,7 +128,13 @@ describe("An account", () => {
     const skip = (account: Account) => account.noteOutside(2n);
 
     expect(reportsOf(repeat, { isDetached: true })).toEqual([]);
-    expect(reportsOf(skip, { isDetached: true })).toEqual(["I2 orders handled 2 before 1"]);
+    const skipInAggregate = (account: Account) => account.noteOutside(3n);
+
+    expect(reportsOf(skip, { isDetached: true, onFailure: "skip" })).toEqual(["I2 orders handled 2 before 1"]);
+    expect(reportsOf(skip, { isDetached: true, onFailure: "park" })).toEqual([]);
+    expect(reportsOf(skipInAggregate, { isDetached: true, onFailure: "park" })).toEqual([
+      "I2 orders handled 3 before 1",
+    ]);
   });
 
   it("lets a consumer that is to stop put nothing aside", () => {

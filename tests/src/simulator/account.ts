@@ -189,11 +189,14 @@ export function openAccount(plan: ConsumerPlan, report: Report): Account {
     },
     noteOutside(position) {
       if (applied.has(position)) return;
-      if (!byPosition.has(position)) report("I1", `${name} handled ${position}, which is none of its events`);
+      const event = byPosition.get(position);
+      if (!event) return report("I1", `${name} handled ${position}, which is none of its events`);
       for (let index = indexAbove(accountedFor); index < due.length; index++) {
-        const { globalPosition } = due[index] as RecordedEvent;
+        const ahead = due[index] as RecordedEvent;
+        const { globalPosition } = ahead;
         if (globalPosition >= position) break;
-        // An event of a parked aggregate becomes a letter with the same commit.
+        // Events of parked aggregates become letters with the same commit, or, when there is none, may be handled later.
+        if (onFailure === "park" && aggregateOf(ahead) !== aggregateOf(event)) continue;
         if (isSeenTo(globalPosition) || waitsFor(globalPosition)) continue;
         report("I2", `${name} handled ${position} before ${globalPosition}`);
       }
