@@ -88,7 +88,10 @@ export function openAccount(plan: ConsumerPlan, report: Report): Account {
 
   function noteApplied(position: GlobalPosition): void {
     const event = byPosition.get(position);
-    if (!event) return report("I1", `${name} applied ${position}, which is none of its events`);
+    if (!event) {
+      report("I1", `${name} applied ${position}, which is none of its events`);
+      return;
+    }
     applied.add(position);
     expected += weightOf(position);
     if (onFailure !== "park") return;

@@ -73,7 +73,7 @@ export interface FleetOptions {
 
 /** Creates the fleet. */
 export function createFleet(options: FleetOptions): Fleet {
-  const { store, time, scenario, weather, ledger, witness, breakage, trace, tally, report } = options;
+  const { store, time, scenario, weather, witness, breakage, trace, tally, report } = options;
   const { rates, leaseDurationMs } = scenario;
   const { heartbeatTimeoutMs } = scenario.options;
   const longestPauseMs = 1.5 * heartbeatTimeoutMs;
@@ -167,7 +167,7 @@ export function createFleet(options: FleetOptions): Fleet {
   function runOnce(release: readonly string[]): Member {
     const member = create(release, true);
     trace.note(member.name, `runs ${release.join(" ")} once`);
-    runToHead(member).finally(() => leave(member));
+    void runToHead(member).then(() => leave(member));
     return member;
   }
 
