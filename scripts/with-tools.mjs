@@ -26,7 +26,7 @@ const tasks = {
     program: onSources("tests/src/simulate.ts"),
     built: false,
     words: false,
-    flags: ["seeds", "from", "seed", "break", "json"],
+    flags: ["seeds", "from", "seed", "break", "threads", "stats", "json"],
   },
   torture: { program: onSources("tests/src/torture.ts"), built: false, words: false, flags: rigFlags },
   chaos: { program: onSources("tests/src/chaos.ts"), built: false, words: false, flags: rigFlags },

@@ -95,11 +95,12 @@ export function createDeadLetterDesk(options: DeadLetterDeskOptions): DeadLetter
       attempt: trouble.tries,
       signal,
       async sortOut(letters) {
+        // Before it is written: the commit may take place without anybody hearing of it.
+        mayBeParked ||= parked;
         await letters.put([{ event, parked, failure }]);
         return [];
       },
     });
-    mayBeParked ||= parked;
     events.emit("dead-letter:added", { consumer, position, eventId: event.id, parked, error, attempts });
     logger.error(
       { err: error, attempts, position: String(position), eventId: event.id },

@@ -1,4 +1,4 @@
-import { type DetachedConsumer, type FailurePolicy, isPupError, type NewEvent } from "@pup/core";
+import { type DetachedConsumer, type FailurePolicy, isPupError, type NewEvent, type WorkerStore } from "@pup/core";
 import { createManualDispatcher, type MemoryTransaction } from "@pup/testing";
 import { describe, expect, it, vi } from "vitest";
 import { createFleet, handledBy, noteHandled, orderPlaced, recorder } from "../test/fleet.ts";
@@ -98,6 +98,33 @@ describe("An event that always fails", () => {
     expect(worker.recorded.of("consumer:failed")).toEqual([]);
     expect(worker.worker.health()).toMatchObject({ healthy: true });
     expect(handledBy(fleet.store, "others")).toHaveLength(4);
+    await fleet.stop(worker);
+  });
+
+  it("parks its aggregate also when nobody heard that the letter was committed", async () => {
+    const fleet = createFleet();
+    await appendTogether(fleet, "o-1:bad", "o-2:a");
+    const lost = new Error("The answer was lost.");
+    let lostAnswers = 0;
+    const connection = fleet.store.connect();
+    const store: WorkerStore<MemoryTransaction> = {
+      ...connection,
+      async runBatch(batch, work) {
+        await connection.runBatch(batch, work);
+        if (batch.to !== 1n) return;
+        lostAnswers += 1;
+        throw lost;
+      },
+      isTransient: (error) => error === lost || connection.isTransient(error),
+    };
+    const worker = fleet.start([picky("park")], { store });
+    await fleet.clock.advance(60_000);
+    await appendTogether(fleet, "o-1:b", "o-2:c");
+    await fleet.clock.advance(1_000);
+
+    expect(lostAnswers).toBe(1);
+    expect(handledBy(fleet.store, "orders")).toEqual(["o-2:a", "o-2:c"]);
+    expect(await positionsOf(fleet)).toEqual([1, 3]);
     await fleet.stop(worker);
   });
 

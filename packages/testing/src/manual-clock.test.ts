@@ -53,6 +53,18 @@ describe("createManualClock", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("steps without letting anything settle first when told that nothing was begun", async () => {
+    const clock = createManualClock();
+    const calls: string[] = [];
+    clock.after(20, () => calls.push("late"));
+    void Promise.resolve().then(() => clock.after(10, () => calls.push("begun")));
+
+    await clock.step(Number.POSITIVE_INFINITY, { settled: true });
+    await clock.step(Number.POSITIVE_INFINITY, { settled: true });
+
+    expect(calls).toEqual(["late", "begun"]);
+  });
+
   it("goes from one callback to the next where it is told to step, and no further than asked", async () => {
     const clock = createManualClock();
     const calls: string[] = [];

@@ -15,10 +15,11 @@ export interface ManualClock extends Clock {
    * everything in between.
    *
    * @param untilMs - call nothing that falls due later than this, by {@link Clock.now}. Default: however late
+   * @param options - `settled`: nothing was begun since the step before, so that no promise has to settle first
    * @returns false when there was nothing to call; no time has passed then
    * @throws what the callback throws
    */
-  step(untilMs?: number): Promise<boolean>;
+  step(untilMs?: number, options?: { readonly settled?: boolean }): Promise<boolean>;
   /** Lets promises settle while no time passes. */
   settle(): Promise<void>;
   /**
@@ -102,8 +103,8 @@ export function createManualClock(): ManualClock {
       await runWhile(() => true, untilMs);
       if (untilMs > nowMs) nowMs = untilMs;
     },
-    async step(untilMs = Number.POSITIVE_INFINITY) {
-      await settle();
+    async step(untilMs = Number.POSITIVE_INFINITY, { settled = false } = {}) {
+      if (!settled) await settle();
       const timer = nextTimer();
       if (timer === undefined || timer.dueMs > untilMs) return false;
       await call(timer);

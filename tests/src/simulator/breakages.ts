@@ -1,13 +1,16 @@
 import type { WorkerOptions } from "@pup/coordinator";
-import type { ControlSession, Dispatcher, Leadership, WorkerStore } from "@pup/core";
-import type { MemoryStore, MemoryTransaction } from "@pup/testing";
+import type { BatchDeadLetters, Dispatcher, Leadership } from "@pup/core";
+import type { MemoryStore } from "@pup/testing";
 import type { Network } from "./network.ts";
 import type { FaultRates } from "./scenario.ts";
+import type { CuttableSession, Server } from "./server.ts";
 
 /** A protection taken out, to show that the simulator would notice. */
 export interface Breakage {
   /** What workers are given instead of the server. @defaultValue the server as it is */
-  readonly server?: (server: WorkerStore<MemoryTransaction>, connection: MemoryStore) => WorkerStore<MemoryTransaction>;
+  readonly server?: (server: Server, connection: MemoryStore) => Server;
+  /** The server itself without one of its checks: the witness still sees what it is asked for, and what comes of it. */
+  readonly database?: (connection: MemoryStore) => Server;
   /** What wakes workers instead of their dispatcher. @defaultValue the dispatcher as it is */
   readonly dispatcher?: (dispatcher: Dispatcher, network: Network) => Dispatcher;
   readonly options?: Partial<WorkerOptions>;
@@ -21,6 +24,14 @@ export const breakages = {
     server: (server) => ({
       ...server,
       inFlightAppenders: async () => ({ ...(await server.inFlightAppenders()), appenders: [] }),
+    }),
+  }),
+
+  /** A page that was cut at its limit says that it reaches as far as was asked. */
+  "page-cut": () => ({
+    server: (server) => ({
+      ...server,
+      readLog: async (request) => ({ ...(await server.readLog(request)), through: request.upTo }),
     }),
   }),
 
@@ -39,19 +50,16 @@ export const breakages = {
   /** A take-over raises no epoch: all owners have the same one. */
   epoch: () => ({ server: withoutEpochs }),
 
-  /** Everybody who stands for election wins it. */
+  /** Everybody who stands for election wins it, and may assign. */
   "two-leaders": () => {
-    let term = 1;
-    return {
-      server: (server) => ({
-        ...server,
-        openControlSession: async (options) =>
-          withoutElection(await server.openControlSession(options), (won) => {
-            term = Math.max(term, won?.term ?? 0);
-            return { term };
-          }),
-      }),
-    };
+    const leading = { session: null as CuttableSession | null, term: 1 };
+    return { database: (connection) => withElection(connection, leading, () => ({ term: leading.term })) };
+  },
+
+  /** A lease that has run out is used as if it lasted, also when somebody else has taken it. */
+  "lease-expiry": () => {
+    const leading = { session: null as CuttableSession | null, term: 1 };
+    return { database: (connection) => withElection(connection, leading, (last) => last) };
   },
 
   /** A wake-up that comes during a look at the log is forgotten, and nobody looks again by himself. */
@@ -83,15 +91,73 @@ export const breakages = {
       },
     }),
   }),
+
+  /** Dead letters are not written. */
+  "dead-letter-lost": () => ({ server: withLetters((letters) => ({ ...letters, put: async () => undefined })) }),
+
+  /** Dead letters that were handled after all stay where they are. */
+  "dead-letter-kept": () => ({
+    server: withLetters((letters, isStanding) => ({ ...letters, resolve: isStanding })),
+  }),
+
+  /** Nobody looks whether an aggregate is parked. */
+  "parked-order": () => ({ server: withLetters((letters) => ({ ...letters, parkedAmong: async () => null })) }),
 } satisfies Record<string, () => Breakage>;
 
 export type BreakageName = keyof typeof breakages;
 
-/** Translates the one epoch that workers are shown into whichever is the present one. */
-function withoutEpochs(
-  server: WorkerStore<MemoryTransaction>,
+/** Gives batches other dead letters. */
+function withLetters(
+  change: (letters: BatchDeadLetters, isStanding: (position: bigint) => Promise<boolean>) => BatchDeadLetters,
+): NonNullable<Breakage["server"]> {
+  return (server, connection) => ({
+    ...server,
+    runBatch: (batch, work) =>
+      server.runBatch(batch, async (tx, letters) => {
+        const { consumer } = batch;
+        const isStanding = async (position: bigint) =>
+          (await connection.listDeadLetters({ consumer })).some((letter) => letter.position === position);
+        await work(tx, change(letters, isStanding));
+      }),
+  });
+}
+
+/**
+ * Lets whoever believes to lead write its assignments, through the session that really leads.
+ *
+ * @param claim - what a session that is not elected believes, given what it was last
+ */
+function withElection(
   connection: MemoryStore,
-): WorkerStore<MemoryTransaction> {
+  leading: { session: CuttableSession | null; term: number },
+  claim: (last: Leadership | null) => Leadership | null,
+): Server {
+  return {
+    ...connection,
+    async openControlSession(options) {
+      const session = await connection.openControlSession(options);
+      const { election } = session;
+      let last: Leadership | null = null;
+      return {
+        ...session,
+        lost: session.lost,
+        election: {
+          ...election,
+          async tick() {
+            const won = await election.tick();
+            if (won) Object.assign(leading, { session, term: won.term });
+            last = won ?? claim(last);
+            return last;
+          },
+        },
+        assign: async (_, plan) => (await leading.session?.assign({ term: leading.term }, plan)) ?? false,
+      };
+    },
+  };
+}
+
+/** Translates the one epoch that workers are shown into whichever is the present one. */
+function withoutEpochs(server: Server, connection: MemoryStore): Server {
   const presentEpoch = async (consumer: string) => (await connection.readCheckpoints([consumer]))[0]?.epoch ?? 0;
   const translate = async <Owned extends { readonly consumer: string }>(owned: readonly Owned[]) =>
     Promise.all(owned.map(async (one) => ({ ...one, epoch: await presentEpoch(one.consumer) })));
@@ -108,9 +174,4 @@ function withoutEpochs(
     release: async (owned) => server.release(await translate(owned)),
     runBatch: async (batch, work) => server.runBatch({ ...batch, epoch: await presentEpoch(batch.consumer) }, work),
   };
-}
-
-function withoutElection(session: ControlSession, decide: (won: Leadership | null) => Leadership): ControlSession {
-  const { election } = session;
-  return { ...session, lost: session.lost, election: { ...election, tick: async () => decide(await election.tick()) } };
 }

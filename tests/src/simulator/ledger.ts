@@ -1,90 +1,87 @@
-import type { Checkpoint, EventScope, RecordedEvent } from "@pup/core";
+import type { Clock, GlobalPosition, RecordedEvent } from "@pup/core";
 import type { MemoryStore } from "@pup/testing";
-import { APPLIED, type Applied } from "./consumers.ts";
+import { type Account, type CommittedBatch, openAccount } from "./account.ts";
+import { readApplied } from "./effects.ts";
 import type { ConsumerPlan } from "./scenario.ts";
 import type { Report } from "./violation.ts";
 
 /** Compares what consumers have committed with what the application has. */
 export interface Ledger {
+  /** One for each consumer, by name. */
+  readonly accounts: ReadonlyMap<string, Account>;
   /** The application has committed these. */
   noteCommitted(events: readonly RecordedEvent[]): void;
   /** A consumer has got its checkpoint, unless it had one already. */
-  noteCreated(consumer: string, position: bigint): void;
-  /** Looks at every consumer as it stands between two steps: I1, I2 and I3. */
+  noteCreated(consumer: string, position: GlobalPosition): void;
+  noteBatch(consumer: string, batch: CommittedBatch): void;
+  /** A handler without a transaction has had its effect. */
+  noteOutside(consumer: string, position: GlobalPosition): void;
+  /** Somebody has discarded letters: so many of those at these positions. */
+  noteDiscarded(consumer: string, positions: readonly GlobalPosition[], discarded: number): void;
+  /** Looks at every consumer as it stands between two steps: I1, I2 and I3; at letters as such not more often than each second. */
   check(): Promise<void>;
-  /** Checkpoints as the last check found them, by consumer name. */
-  readonly checkpoints: ReadonlyMap<string, Checkpoint>;
 }
 
+/** Letters that one question returns at most. */
+const ALL = 10_000;
+
+/** Least time between two looks at all dead letters, in milliseconds. One that is wrong stays wrong until then. */
+const LETTERS_EVERY_MS = 1_000;
+
 /** Creates the ledger. `observer` is a connection of its own. */
-export function createLedger(observer: MemoryStore, consumers: readonly ConsumerPlan[], report: Report): Ledger {
-  const committed: RecordedEvent[] = [];
-  const checkpoints = new Map<string, Checkpoint>();
-  /** What the last look at each consumer was made from: nothing can be found that the same facts did not show. */
-  const looked = new Map<string, string>();
-  /** Where consumers began. */
-  const starts = new Map<string, bigint>();
-  const names = consumers.map(({ name }) => name);
+export function createLedger(
+  observer: MemoryStore,
+  time: Clock,
+  consumers: readonly ConsumerPlan[],
+  report: Report,
+): Ledger {
+  const accounts = new Map(consumers.map((plan) => [plan.name, openAccount(plan, report)]));
+  const names = [...accounts.keys()];
+  const accountOf = (consumer: string) => accounts.get(consumer) as Account;
+  let appliedBy = readApplied(observer);
+  let effectsMoved = false;
+  let lettersMoved = false;
+  let lettersSeenAt = 0;
 
-  function checkOne(plan: ConsumerPlan, checkpoint: Checkpoint, applied: Applied): void {
-    const { name } = plan;
-    const { position, epoch } = checkpoint;
-    const before = checkpoints.get(name);
-    checkpoints.set(name, checkpoint);
-    const facts = [position, epoch, applied.events, committed.length].join();
-    if (looked.get(name) === facts) return;
-    looked.set(name, facts);
-    if (before && (position < before.position || epoch < before.epoch)) {
-      report("I3", `${name} went back from ${describe(before)} to ${describe(checkpoint)}`);
+  async function compareLetters(): Promise<void> {
+    const standing = await observer.listDeadLetters({ limit: ALL });
+    for (const { consumer, position } of standing) {
+      if (accountOf(consumer).letters.has(position)) continue;
+      report("I1", `there is a letter of ${consumer} and ${position} that no batch has left there`);
     }
-    if (applied.flaw !== null) report("I2", `${name}: ${applied.flaw}`);
-
-    const start = starts.get(name) ?? 0n;
-    let due = 0;
-    for (const event of committed) {
-      if (event.globalPosition > start && event.globalPosition <= position && isInScope(event, plan)) due += 1;
-    }
-    if (applied.events !== due || applied.last > position) {
-      report(
-        "I1",
-        `${name} stands at ${position}, having begun at ${start}: ${due} events lie in between, ` +
-          `and ${applied.events} up to ${applied.last} have been applied`,
-      );
-    }
-  }
-
-  /** A consumer that begins at the head begins at a settled position. */
-  function checkStarts(event: RecordedEvent): void {
-    for (const [name, start] of starts) {
-      if (event.globalPosition <= start) {
-        report("I1", `${name} has begun at ${start}, and only now ${event.globalPosition} was committed`);
-      }
-    }
-  }
-
-  function isInScope({ aggregateType, type }: RecordedEvent, { aggregateTypes, eventTypes }: EventScope): boolean {
-    return (aggregateTypes?.includes(aggregateType) ?? true) && (eventTypes?.includes(type) ?? true);
+    const expected = [...accounts.values()].reduce((sum, { letters }) => sum + letters.size, 0);
+    if (standing.length < expected) report("I1", `there are ${standing.length} letters, and batches left ${expected}`);
   }
 
   return {
+    accounts,
     noteCommitted(events) {
-      committed.push(...events);
-      events.forEach(checkStarts);
+      for (const event of events) for (const account of accounts.values()) account.noteCommitted(event);
     },
-    noteCreated(consumer, position) {
-      if (!starts.has(consumer)) starts.set(consumer, position);
+    noteCreated: (consumer, position) => accountOf(consumer).noteCreated(position),
+    noteBatch(consumer, batch) {
+      accountOf(consumer).noteBatch(batch);
+      effectsMoved = true;
+      lettersMoved ||= batch.put.length > 0 || batch.resolved.length > 0;
     },
-    async check() {
-      const applied = observer.table<Applied>(APPLIED);
-      for (const checkpoint of await observer.readCheckpoints(names)) {
-        const plan = consumers.find(({ name }) => name === checkpoint.consumer) as ConsumerPlan;
-        checkOne(plan, checkpoint, applied.get(plan.name) ?? { events: 0, last: 0n, flaw: null });
+    noteOutside: (consumer, position) => accountOf(consumer).noteOutside(position),
+    noteDiscarded(consumer, positions, discarded) {
+      lettersMoved = true;
+      const standing = accountOf(consumer).noteDiscarded(positions);
+      if (standing !== discarded) {
+        report("I1", `${discarded} letters of ${consumer} were discarded, and ${standing} were there`);
       }
     },
-    checkpoints,
+    async check() {
+      if (effectsMoved) appliedBy = readApplied(observer);
+      effectsMoved = false;
+      for (const checkpoint of await observer.readCheckpoints(names)) {
+        accountOf(checkpoint.consumer).check(checkpoint, appliedBy(checkpoint.consumer));
+      }
+      if (!lettersMoved || time.now() < lettersSeenAt + LETTERS_EVERY_MS) return;
+      lettersMoved = false;
+      lettersSeenAt = time.now();
+      await compareLetters();
+    },
   };
-}
-
-function describe({ position, epoch }: Checkpoint): string {
-  return `position ${position}, epoch ${epoch}`;
 }

@@ -1,9 +1,11 @@
-import type { BatchRunner, ControlSession, WorkerStore } from "@pup/core";
+import { type BatchRunner, type ControlSession, sleep, type WorkerStore } from "@pup/core";
 import type { MemoryStore, MemoryTransaction } from "@pup/testing";
 import type { Chance } from "./chance.ts";
 import { LostConnectionError } from "./lost-connection-error.ts";
 import type { Scenario } from "./scenario.ts";
+import type { CuttableSession, Server } from "./server.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
+import type { Tally } from "./tally.ts";
 import type { Trace } from "./trace.ts";
 import type { Weather } from "./weather.ts";
 
@@ -13,11 +15,12 @@ export interface NetworkOptions {
   /** The process's connection. */
   readonly connection: Pick<MemoryStore, "terminate">;
   /** What answers on the other side. */
-  readonly server: WorkerStore<MemoryTransaction>;
+  readonly server: Server;
   readonly scenario: Scenario;
   readonly weather: Weather;
   readonly chance: Chance;
   readonly trace: Trace;
+  readonly tally: Tally;
   /** Called at the moments of a batch at which it matters most that a process dies or stands still: it may make it do so. */
   readonly onBatch: (moment: "before its batch" | "before the commit" | "after the commit") => void;
 }
@@ -41,17 +44,18 @@ type Act<Result> = () => Promise<Result>;
 
 /** Creates the network of one process: operations are late, get lost before or after they took effect, or meet a process that stands still. */
 export function createNetwork(options: NetworkOptions): Network {
-  const { process, connection, server, scenario, weather, chance, trace, onBatch } = options;
+  const { process, connection, server, scenario, weather, chance, trace, tally, onBatch } = options;
   const { rates, slowMs } = scenario;
   const waiting = new Map<string, number>();
   const answered = new Map<string, number>();
   const batches = new Set<MemoryTransaction>();
 
-  async function travel(): Promise<void> {
-    const [rate, longestMs] = weather.isRough ? [rates.slowOperation, slowMs] : [CALM_RATE, CALM_MS];
-    if (chance.happens(rate)) {
-      await new Promise<void>((resolve) => weather.time.after(chance.between(0, longestMs), resolve));
-    }
+  /** A way through the network; null when it takes no time. */
+  function travel(): Promise<void> | null {
+    const { isRough } = weather;
+    if (!chance.happens(isRough ? rates.slowOperation : CALM_RATE)) return null;
+    if (isRough) tally.count("statement or answer comes late");
+    return sleep(weather.time, chance.between(0, isRough ? slowMs : CALM_MS));
   }
 
   const isLost = (rate: number) => weather.isRough && chance.happens(rate);
@@ -59,18 +63,10 @@ export function createNetwork(options: NetworkOptions): Network {
   /** Sends one statement. `onLost` is told when its connection breaks. */
   async function send<Result>(operation: string, act: Act<Result>, onLost: () => void): Promise<Result> {
     waiting.set(operation, (waiting.get(operation) ?? 0) + 1);
+    let isAnswered = false;
     try {
-      const result = await exchange(operation, act, onLost);
-      answered.set(operation, weather.time.now());
-      return result;
-    } finally {
-      waiting.set(operation, (waiting.get(operation) ?? 1) - 1);
-    }
-  }
-
-  async function exchange<Result>(operation: string, act: Act<Result>, onLost: () => void): Promise<Result> {
-    try {
-      await travel();
+      const outward = travel();
+      if (outward) await outward;
       if (isLost(rates.lostRequest)) {
         onLost();
         throw lost(operation, "before it took effect");
@@ -80,15 +76,21 @@ export function createNetwork(options: NetworkOptions): Network {
         onLost();
         throw lost(operation, "after it took effect");
       }
+      isAnswered = true;
       return result;
     } finally {
-      await travel();
-      await process.pass();
+      const homeward = travel();
+      if (homeward) await homeward;
+      const passing = process.pass();
+      if (passing) await passing;
+      if (isAnswered) answered.set(operation, weather.time.now());
+      waiting.set(operation, (waiting.get(operation) ?? 1) - 1);
     }
   }
 
-  function lost(operation: string, when: string): LostConnectionError {
+  function lost(operation: string, when: "before it took effect" | "after it took effect"): LostConnectionError {
     trace.note(process.name, `loses its connection during ${operation}, ${when}`);
+    tally.count(`connection is lost during a statement, ${when}`);
     return new LostConnectionError(`The connection was lost during ${operation}.`);
   }
 
@@ -111,7 +113,8 @@ export function createNetwork(options: NetworkOptions): Network {
       onBatch("before the commit");
       await process.pass();
       // The commit is a statement of its own, which can be late or get lost while the effects are there already.
-      await travel();
+      const outward = travel();
+      if (outward) await outward;
       if (isLost(rates.lostRequest)) {
         connection.terminate(tx);
         throw lost("the commit", "before it took effect");
@@ -131,25 +134,28 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   async function openControlSession(given?: { readonly signal?: AbortSignal }): Promise<ControlSession> {
-    let opened: ControlSession | undefined;
+    let opened: CuttableSession | undefined;
     const open = async () => {
       opened = await server.openControlSession(given);
       return opened;
     };
-    return overNetwork(await send("openControlSession", open, () => void opened?.close()));
+    return overNetwork(await send("openControlSession", open, () => opened?.kill()));
   }
 
-  function overNetwork(session: ControlSession): ControlSession {
+  function overNetwork(session: CuttableSession): ControlSession {
     const known = new AbortController();
-    const learn = (reason: unknown) => void process.pass().then(() => known.abort(reason));
-    session.lost.addEventListener("abort", () => learn(session.lost.reason));
+    const learn = async (reason: unknown) => {
+      await process.pass();
+      known.abort(reason);
+    };
+    session.lost.addEventListener("abort", () => void learn(session.lost.reason));
     let broken: LostConnectionError | null = null;
     const call = async <Result>(operation: string, act: Act<Result>) => {
       if (broken) throw broken;
       return send(operation, act, () => {
         broken = new LostConnectionError(`The connection was lost during ${operation}.`);
-        void session.close();
-        learn(broken);
+        session.kill();
+        void learn(broken);
       });
     };
     return {

@@ -3,10 +3,13 @@ import { appendAtRandom } from "./appends.ts";
 import { type Breakage, type BreakageName, breakages } from "./breakages.ts";
 import { createChance } from "./chance.ts";
 import { causeFaults } from "./faults.ts";
-import { checkNothingLeft, findUnrest, membersInTouch, mostBehind } from "./final-state.ts";
-import { createFleet } from "./fleet.ts";
+import { checkNothingLeft, findUnrest, membersInTouch, mostAhead } from "./final-state.ts";
+import { createFleet, printable } from "./fleet.ts";
 import { createLedger } from "./ledger.ts";
+import { createOperator } from "./operator.ts";
+import { createPoison } from "./poison.ts";
 import { drawScenario, type Scenario } from "./scenario.ts";
+import { createTally } from "./tally.ts";
 import { createTrace, noTrace } from "./trace.ts";
 import type { Violation } from "./violation.ts";
 import type { Weather } from "./weather.ts";
@@ -18,6 +21,8 @@ export interface RunOptions {
   readonly breakage?: BreakageName | undefined;
   /** Whether to keep a trace. @defaultValue `false` */
   readonly trace?: boolean | undefined;
+  /** Whether to count what workers say, beside what goes wrong. @defaultValue `false` */
+  readonly stats?: boolean | undefined;
   /** How long things go wrong, in milliseconds of virtual time. @defaultValue what the seed says: 2 to 10 minutes */
   readonly roughMs?: number | undefined;
 }
@@ -32,6 +37,8 @@ export interface SeedOutcome {
   /** Callbacks that were called, with everything looked at after each. */
   readonly steps: number;
   readonly trace: readonly string[];
+  /** How often each kind of thing came up. */
+  readonly tally: ReadonlyMap<string, number>;
 }
 
 /**
@@ -42,6 +49,12 @@ const LAST_ANSWERS_MS = 6_000;
 
 /** What handling one event by itself may take in calm weather, in milliseconds: its batch, and the page before it. */
 const EVENT_MS = 150;
+
+/** What giving up on one event may take in calm weather, in milliseconds: its failures, and the waits between them. */
+const POISON_MS = 2_000;
+
+/** How often workers of which consumers have stopped are replaced once the faults are over: what fails then, fails for good. */
+const MOST_REPLACEMENTS = 3;
 
 /** How often it is looked whether everybody has come to rest, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
@@ -67,12 +80,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   let steps = 0;
 
   const weather: Weather = { time, isRough: true };
-  const { sessionLocks } = scenario;
+  const { sessionLocks, leaseDurationMs } = scenario;
   const store = createMemoryStore({
     clock: time,
     random: chance.fork().random,
     startTime: new Date(0),
     sessionLocks,
+    leaseDurationMs,
   });
   let isReachable = true;
   store.signals.on("server:away", () => {
@@ -82,11 +96,21 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     isReachable = true;
   });
   const observer = store.connect({ applicationName: "observer" });
-  const ledger = createLedger(observer, scenario.consumers, report);
+  const ledger = createLedger(observer, time, scenario.consumers, report);
   const witness = createWitness(observer, ledger, report);
-  const surroundings = { store, time, scenario, weather, trace, report };
-  const fleet = createFleet({ ...surroundings, witness, breakage, chance: chance.fork() });
-  const final = { fleet, scenario, ledger, observer, report };
+  const poison = createPoison(scenario);
+  const tally = createTally();
+  const surroundings = { store, time, scenario, weather, poison, ledger, trace, tally, report };
+  const fleet = createFleet({
+    ...surroundings,
+    witness,
+    breakage,
+    chance: chance.fork(),
+    listens: trace.isKept || options.stats === true,
+  });
+  const connection = store.connect({ applicationName: "operator" });
+  const operator = createOperator({ ...surroundings, connection, fleet, chance: chance.fork() });
+  const final = { fleet, scenario, ledger, poison, observer, report };
 
   /** Goes on until the promise settles, or the time is over, or an invariant breaks. */
   async function live(untilMs: number, promise?: Promise<unknown>): Promise<void> {
@@ -94,7 +118,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     void promise?.then(() => {
       settled = true;
     });
-    while (!violation && !settled && (await time.step(untilMs))) {
+    await time.settle();
+    while (!violation && !settled && (await time.step(untilMs, { settled: true }))) {
       steps += 1;
       if (isReachable && witness.takeNews()) await ledger.check();
     }
@@ -107,13 +132,12 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
   const calm = new AbortController();
   const quiet = new AbortController();
   const faults = causeFaults({ ...surroundings, fleet, chance: chance.fork() }, calm.signal);
+  const looking = operator.workUntil(calm.signal);
   const appends = appendAtRandom(
     {
+      ...surroundings,
       connection: store.connect({ applicationName: "app" }),
-      time,
-      everyMs: scenario.appendEveryMs,
       chance: chance.fork(),
-      trace,
       onCommitted: (events) => ledger.noteCommitted(events),
     },
     quiet.signal,
@@ -122,19 +146,31 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
 
   trace.note("seed", "faults are over");
   weather.isRough = false;
+  poison.mendAll();
   calm.abort();
-  await live(time.now() + 60_000, faults);
+  await live(time.now() + 60_000, Promise.all([faults, looking]));
+  if (fleet.members.some(({ isSingleRun }) => isSingleRun)) report("I5", "a single run does not end");
   // Events go on a little: nothing may depend on what the end of the faults has woken.
   await live(time.now() + LAST_APPENDS_MS);
   quiet.abort();
   await live(time.now() + 60_000, appends);
   // Whatever release is out there, somebody has everything.
-  fleet.start(scenario.releases.at(-1) as readonly string[]);
-  const deadlineMs = time.now() + recoveryMs(scenario) + (await mostBehind(final)) * EVENT_MS;
+  const newest = scenario.releases.at(-1) as readonly string[];
+  fleet.start(newest);
+  const eventMs = EVENT_MS + POISON_MS * scenario.rates.poison;
+  const deadline = async () => time.now() + recoveryMs(scenario) + (await mostAhead(final)) * eventMs;
+  let deadlineMs = await deadline();
+  let replacements = 0;
   let unrest: Violation | null = null;
   do {
     await live(time.now() + LOOK_EVERY_MS);
-    unrest = violation ? null : await findUnrest(final);
+    if (violation) break;
+    unrest = await findUnrest(final);
+    if (operator.retryCurable()) unrest ??= { invariant: "I5", what: "dead letters that could be handled are left" };
+    if (replacements < MOST_REPLACEMENTS && operator.replaceStopped(newest)) {
+      replacements += 1;
+      deadlineMs = await deadline();
+    }
   } while (unrest && time.now() < deadlineMs);
   if (unrest) report(unrest.invariant, unrest.what);
 
@@ -146,7 +182,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<S
     if (!violation && fleet.members.length > 0) report("I7", `${fleet.members[0]?.name} does not stop`);
     if (!violation) await checkNothingLeft(final, inTouch);
   }
-  return { seed, violation, virtualMs: time.now(), steps, trace: trace.lines };
+  return { seed, violation, virtualMs: time.now(), steps, trace: trace.lines, tally: tally.counts };
 }
 
 /** How long it may take until everybody has come to rest, in milliseconds, beside the events that wait. */
@@ -157,6 +193,6 @@ function recoveryMs({ options, slowMs }: Scenario): number {
   return heartbeatTimeoutMs + rebalanceIntervalMs + 5_000 + workMs;
 }
 
-function describe({ workers, consumers, releases, roughMs, sessionLocks, options }: Scenario): string {
-  return JSON.stringify({ workers, consumers, releases, roughMs: Math.round(roughMs), sessionLocks, options });
+function describe(scenario: Scenario): string {
+  return JSON.stringify({ ...scenario, roughMs: Math.round(scenario.roughMs) }, printable);
 }

@@ -1,13 +1,17 @@
 import type { WorkerOptions } from "@pup/coordinator";
-import type { EventScope, StartFrom } from "@pup/core";
+import type { EventScope, FailurePolicy, StartFrom } from "@pup/core";
 import type { Chance } from "./chance.ts";
 
 /** A consumer of a simulated application. */
 export interface ConsumerPlan extends EventScope {
   readonly name: string;
-  readonly startFrom: StartFrom & string;
+  readonly startFrom: StartFrom;
   /** Handles all events of a batch at once. */
   readonly inBulk: boolean;
+  /** Has its effects outside of any transaction. */
+  readonly isDetached: boolean;
+  readonly onFailure: FailurePolicy;
+  readonly maxConsecutiveFailures: number;
 }
 
 /** How often things go wrong as long as they may, each as a probability of one operation. */
@@ -24,6 +28,8 @@ export interface FaultRates {
   /** A handler takes long. */
   readonly slowEvent: number;
   readonly failingEvent: number;
+  /** An event is one that some consumers cannot handle. */
+  readonly poison: number;
   /** A process dies, or stands still, at one of the moments of a batch. */
   readonly deathInBatch: number;
   readonly pauseInBatch: number;
@@ -57,6 +63,12 @@ export interface Scenario {
   readonly roughMs: number;
   /** Whether sessions can hold locks; false is life behind a transaction pooler. */
   readonly sessionLocks: boolean;
+  /** How long a leader's lease lasts where sessions hold no locks, in milliseconds. */
+  readonly leaseDurationMs: number;
+  /** How many of the appends draw their positions now and commit later, or never, from 0 to 1. */
+  readonly slowAppends: number;
+  /** Whether some of them stay open for up to half a minute. */
+  readonly longAppends: boolean;
   readonly options: ScenarioOptions;
   readonly rates: FaultRates;
   /** Longest time of a slow operation, in milliseconds. */
@@ -71,6 +83,9 @@ export interface Scenario {
 const LONGEST_MS = 600_000;
 const SHORTEST_MS = 120_000;
 
+/** How many events every application appends at the end, at least: who begins at one of these positions can begin one day. */
+export const LAST_BURST = 5;
+
 /** Draws a scenario. */
 export function drawScenario(chance: Chance): Scenario {
   const consumers = Array.from({ length: chance.whole(1, 12) }, (_, index) => drawConsumer(chance, index + 1));
@@ -84,8 +99,15 @@ export function drawScenario(chance: Chance): Scenario {
       consumers.map(({ name }) => name),
     ),
     workers: chance.whole(1, 7),
-    roughMs: chance.between(SHORTEST_MS, chance.pick([SHORTEST_MS * 2, LONGEST_MS])),
-    sessionLocks: chance.happens(0.8),
+    roughMs: chance.between(
+      SHORTEST_MS,
+      chance.pick([SHORTEST_MS * 1.25, SHORTEST_MS * 1.25, SHORTEST_MS * 1.25, LONGEST_MS]),
+    ),
+    sessionLocks: chance.happens(0.7),
+    leaseDurationMs: chance.pick([6_000, 10_000]),
+    // Each worker looks at an open hole many times a second: most of what a run costs.
+    slowAppends: chance.pick([0.1, 0.2, 0.4]),
+    longAppends: chance.happens(0.3),
     options: {
       batchSize: chance.pick([1, 3, 10, 100]),
       batchTimeoutMs: chance.pick([5_000, 30_000]),
@@ -107,23 +129,45 @@ export function drawScenario(chance: Chance): Scenario {
       repeatedSignal: rate(0.2),
       slowEvent: rate(0.05),
       failingEvent: rate(0.05),
+      poison: rate(0.1),
       deathInBatch: rate(0.005),
       pauseInBatch: rate(0.01),
     },
     slowMs: chance.pick([20, 500, 8_000]),
     faultEveryMs: chance.pick([5_000, 20_000, 60_000]),
-    appendEveryMs: chance.pick([1_000, 4_000]),
+    appendEveryMs: chance.pick([2_000, 6_000]),
   };
+}
+
+/** Failures that no consumer reaches. */
+const NEVER = 1_000_000;
+
+/** Whether a consumer tries for ever, whatever fails. */
+export function isPatient({ maxConsecutiveFailures }: ConsumerPlan): boolean {
+  return maxConsecutiveFailures === NEVER;
 }
 
 function drawConsumer(chance: Chance, number: number): ConsumerPlan {
   const scopes: EventScope[] = [{}, {}, { aggregateTypes: ["Order"] }, { eventTypes: ["Placed"] }];
+  const onFailure = chance.pick(["stop", "skip", "park", "park"] as const);
   return {
     name: `c${String(number).padStart(2, "0")}`,
-    startFrom: chance.happens(0.2) ? "head" : "beginning",
+    startFrom: drawStart(chance),
     inBulk: chance.happens(0.3),
+    isDetached: chance.happens(0.2),
+    onFailure,
+    // Who stops stands still for long: most of those are to see some more of their world.
+    maxConsecutiveFailures: onFailure === "stop" && chance.happens(0.7) ? NEVER : chance.whole(1, 3),
     ...chance.pick(scopes),
   };
+}
+
+function drawStart(chance: Chance): StartFrom {
+  const kind = chance.pickWeighted({ beginning: 15, head: 3, position: 1, time: 1 });
+  if (kind === "position") return BigInt(chance.whole(1, LAST_BURST));
+  // The store's clock begins at 0, in 1970.
+  if (kind === "time") return new Date(chance.whole(0, SHORTEST_MS));
+  return kind;
 }
 
 /** The newest release has every consumer; older ones lack some, but never all. */

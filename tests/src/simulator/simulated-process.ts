@@ -16,8 +16,8 @@ export interface SimulatedProcess {
   readonly pending: number;
   readonly isPaused: boolean;
   readonly isDead: boolean;
-  /** What reaches the process passes here: at once, after a pause, or never. */
-  pass(): Promise<void>;
+  /** What reaches the process passes here: at once (null), after a pause, or never. */
+  pass(): Promise<void> | null;
   /** Stops everything in it, as SIGSTOP does. Its clock goes on, but nobody is called. */
   pause(): void;
   /** Lets it go on: what fell due meanwhile comes now, one after the other. */
@@ -65,7 +65,7 @@ export function createProcess(name: string, time: Clock, { offsetMs, rate }: Clo
       return state === "dead";
     },
     pass() {
-      if (state === "running") return Promise.resolve();
+      if (state === "running") return null;
       return new Promise((resolve) => enter(resolve));
     },
     pause() {

@@ -1,6 +1,9 @@
-import type { ControlSession, WorkerStore } from "@pup/core";
-import type { MemoryStore, MemoryTransaction } from "@pup/testing";
+import type { BatchDeadLetters, GlobalPosition } from "@pup/core";
+import type { MemoryStore } from "@pup/testing";
+import type { CommittedBatch } from "./account.ts";
+import { appliedIn } from "./effects.ts";
 import type { Ledger } from "./ledger.ts";
+import type { CuttableSession, Server } from "./server.ts";
 import type { Report } from "./violation.ts";
 
 /** Sees what reaches the server, of all workers. */
@@ -8,7 +11,7 @@ export interface Witness {
   /** Something may have changed since {@link Witness.takeNews} was asked last. */
   takeNews(): boolean;
   /** Puts the witness between a worker and the server. */
-  watch(server: WorkerStore<MemoryTransaction>, who: WatchedWorker): WorkerStore<MemoryTransaction>;
+  watch(server: Server, who: WatchedWorker): Server;
 }
 
 /** A worker that is watched. */
@@ -18,13 +21,17 @@ export interface WatchedWorker {
 }
 
 /**
- * Creates the witness. It stands next to the server, behind every fault and every broken protection: what it sees is what
- * happened. It knows who may move a checkpoint, and that each term is one session's.
+ * Creates the witness. It stands next to the server, behind every fault and most broken protections: what it sees is what
+ * happened. It knows who may move a checkpoint, that each term is one session's, and what each batch has done.
  *
  * @param observer - a connection of its own
  */
-export function createWitness(observer: MemoryStore, ledger: Pick<Ledger, "noteCreated">, report: Report): Witness {
-  const leaderOfTerm = new Map<number, { readonly session: ControlSession; readonly name: string }>();
+export function createWitness(
+  observer: MemoryStore,
+  ledger: Pick<Ledger, "noteCreated" | "noteBatch">,
+  report: Report,
+): Witness {
+  const leaderOfTerm = new Map<number, { readonly session: CuttableSession; readonly name: string }>();
   let lastAssignedTerm = 0;
   let news = true;
 
@@ -34,7 +41,7 @@ export function createWitness(observer: MemoryStore, ledger: Pick<Ledger, "noteC
     return checkpoint?.ownerId ?? null;
   }
 
-  function noteTerm(session: ControlSession, name: string, term: number): void {
+  function noteTerm(session: CuttableSession, name: string, term: number): void {
     const leader = leaderOfTerm.get(term);
     if (leader && leader.session !== session) report("I3", `term ${term} is led by ${leader.name} and by ${name}`);
     leaderOfTerm.set(term, { session, name });
@@ -48,7 +55,7 @@ export function createWitness(observer: MemoryStore, ledger: Pick<Ledger, "noteC
     }
   };
 
-  function watchSession(session: ControlSession, { name }: WatchedWorker): ControlSession {
+  function watchSession(session: CuttableSession, { name }: WatchedWorker): CuttableSession {
     return {
       ...session,
       lost: session.lost,
@@ -75,15 +82,19 @@ export function createWitness(observer: MemoryStore, ledger: Pick<Ledger, "noteC
       ...server,
       async runBatch(batch, work) {
         let owner: string | null = null;
+        let done: CommittedBatch = { applied: [], put: [], resolved: [] };
         await told(
           server.runBatch(batch, async (tx, letters) => {
             owner = await ownerOf(batch.consumer);
-            await work(tx, letters);
+            const watched = watchLetters(letters);
+            await work(tx, watched.letters);
+            done = { ...watched.done, applied: appliedIn(tx) };
           }),
         );
         if (owner !== who.workerId()) {
           report("I3", `${who.name} committed a batch of ${batch.consumer} up to ${batch.to}, which it does not own`);
         }
+        ledger.noteBatch(batch.consumer, done);
       },
       acquire: (request) => told(server.acquire(request)),
       advance: (advances) => told(server.advance(advances)),
@@ -95,4 +106,23 @@ export function createWitness(observer: MemoryStore, ledger: Pick<Ledger, "noteC
       openControlSession: async (options) => watchSession(await server.openControlSession(options), who),
     }),
   };
+}
+
+/** Writes down what a batch does with dead letters. */
+function watchLetters(letters: BatchDeadLetters) {
+  const put: CommittedBatch["put"][number][] = [];
+  const resolved: GlobalPosition[] = [];
+  const watched: BatchDeadLetters = {
+    ...letters,
+    async put(given) {
+      await letters.put(given);
+      put.push(...given.map(({ event, parked }) => ({ position: event.globalPosition, parked })));
+    },
+    async resolve(position) {
+      const found = await letters.resolve(position);
+      if (found) resolved.push(position);
+      return found;
+    },
+  };
+  return { letters: watched, done: { put, resolved } };
 }

@@ -376,6 +376,16 @@ export function coordinationContract<Tx>(open: () => Promise<StoreSetup<Tx>>): v
       expect(await sync(rival, workerA)).toMatchObject({ assigned: ["orders"] });
     });
 
+    it("writes nothing for who has given the leadership up, although nobody else leads", async () => {
+      const session = await openSession();
+      await register(session, workerA);
+      const old = await lead(session);
+      await session.election.resign();
+
+      expect(await session.assign(old, { assignments: new Map([["orders", workerA]]), dead: [] })).toBe(false);
+      expect((await session.survey()).assignments).toEqual(new Map());
+    });
+
     it("strikes off the dead, who may register again", async () => {
       const session = await openSession();
       await register(session, workerA, workerB);

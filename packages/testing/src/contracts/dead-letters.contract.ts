@@ -250,6 +250,21 @@ export function deadLettersContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
       expect(await other.retryDeadLetters({ consumer: "orders", positions: [999n] })).toBe(0);
     });
 
+    it("brings no letter back that is handled at the same time", async () => {
+      const { batch, skipped } = await fourLetters();
+      let retrying: Promise<number> | undefined;
+
+      await inBatch(batch, async (letters) => {
+        await letters.resolve(skipped.globalPosition);
+        retrying = setup().other.retryDeadLetters({ consumer: "orders", aggregate: aggregate(skipped) });
+        // It asks for the letter while this batch has its row.
+        await setup().elapse(50);
+      });
+
+      expect(await retrying).toBe(0);
+      expect(positionsOf(await list())).not.toContain(skipped.globalPosition);
+    });
+
     it("is told to the worker that has the consumer", async () => {
       await fourLetters();
       const session = await setup().store.openControlSession();

@@ -9,7 +9,7 @@ import type {
 } from "@pup/core";
 import type { Database } from "./database.ts";
 import { MemoryConnectionError } from "./errors.ts";
-import { lockRow, readRow, readRows, rollbackTransaction, rowName, type Transaction, writeRow } from "./transaction.ts";
+import { eachRow, lockRow, readRow, rollbackTransaction, rowName, type Transaction, writeRow } from "./transaction.ts";
 
 const CHECKPOINTS = "consumer_checkpoints";
 
@@ -25,7 +25,7 @@ export function readCheckpoint(database: Database, tx: Transaction | null, consu
 
 export function greatestCheckpoint(database: Database): GlobalPosition {
   let greatest = 0n;
-  for (const { position } of readRows<Checkpoint>(database, null, CHECKPOINTS).values()) {
+  for (const { position } of eachRow<Checkpoint>(database, null, CHECKPOINTS)) {
     if (position > greatest) greatest = position;
   }
   return greatest;

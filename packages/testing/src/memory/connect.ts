@@ -54,8 +54,10 @@ export function connect(database: Database, { applicationName, beforeOperation }
 
   const run = async <Result>(operation: string, act: () => Result | Promise<Result>): Promise<Result> => {
     checkConnection();
-    await beforeOperation?.(operation);
-    checkConnection();
+    if (beforeOperation) {
+      await beforeOperation(operation);
+      checkConnection();
+    }
     return act();
   };
 

@@ -3,12 +3,13 @@ import {
   type ControlSession,
   type ControlSignal,
   InvalidStateError,
-  type Leadership,
   type WorkerStatus,
 } from "@pup/core";
+import { createAdvisoryElection } from "./advisory-election.ts";
 import type { Database, ServerSession } from "./database.ts";
 import { dueAmong } from "./dead-letters.ts";
 import { MemoryConnectionError } from "./errors.ts";
+import { createLeaseElection } from "./lease-election.ts";
 
 /** A control session that a test can cut off. */
 export interface MemoryControlSession extends ControlSession {
@@ -25,16 +26,15 @@ export function openControlSession(
   database: Database,
   run: <Result>(operation: string, act: () => Result) => Promise<Result>,
 ): MemoryControlSession {
-  const { clock, workers, assignments, leader, signals } = database;
+  const { clock, workers, assignments, signals } = database;
   const lost = new AbortController();
   let over: Error | null = null;
-  let leaderMissing = false;
 
-  const end = (reason: Error) => {
+  const end = (reason: Error, { inOrder }: { inOrder: boolean }) => {
     if (over) return;
     over = reason;
     database.sessions.delete(session);
-    if (leader.holder === session) leader.holder = null;
+    election.end(inOrder);
   };
   const session: ServerSession = {
     workerId: null,
@@ -42,10 +42,13 @@ export function openControlSession(
     livenessLocks: new Set(),
     terminate(error) {
       if (over) return;
-      end(error);
+      end(error, { inOrder: false });
       lost.abort(error);
     },
   };
+  const election = database.sessionLocks
+    ? createAdvisoryElection(database, session)
+    : createLeaseElection(database, session);
   database.sessions.add(session);
 
   const call = <Result>(operation: string, act: () => Result): Promise<Result> =>
@@ -58,20 +61,13 @@ export function openControlSession(
   return {
     lost: lost.signal,
     election: {
-      driver: database.sessionLocks ? "advisory" : "lease",
-      tick: () =>
-        call("election.tick", () => {
-          const leadership = tick(database, session);
-          leaderMissing = leadership === null && isLeaderSilent(database, session);
-          return leadership;
-        }),
+      driver: election.driver,
+      leaseDurationMs: election.leaseDurationMs,
+      tick: () => call("election.tick", () => election.tick()),
       get leaderMissing() {
-        return leaderMissing;
+        return election.leaderMissing;
       },
-      resign: () =>
-        call("election.resign", () => {
-          if (leader.holder === session) leader.holder = null;
-        }),
+      resign: () => call("election.resign", () => election.resign()),
     },
     register: ({ workerId, consumers }) =>
       call("register", () => {
@@ -117,12 +113,14 @@ export function openControlSession(
       })),
     assign: (leadership, plan) =>
       call("assign", () => {
-        const assigned = assign(database, leadership, plan);
-        if (assigned) signal("assignments-changed");
-        return assigned;
+        if (!election.isHeld(leadership)) return false;
+        assign(database, plan);
+        signal("assignments-changed");
+        return true;
       }),
     close() {
-      end(new InvalidStateError("Expected a control session that is still open, but it was closed."));
+      const closed = new InvalidStateError("Expected a control session that is still open, but it was closed.");
+      end(closed, { inOrder: true });
       return Promise.resolve();
     },
 
@@ -136,31 +134,6 @@ export function openControlSession(
   };
 }
 
-function tick(database: Database, session: ServerSession): Leadership | null {
-  const { leader, clock } = database;
-  const { holder } = leader;
-  // A leader that has gone silent holds its lock as long as its connection does: end that. A session that belongs to no worker
-  // stands for one that cannot be ended.
-  if (holder && holder !== session && holder.workerId !== null && isLeaderSilent(database, session)) {
-    holder.terminate(new MemoryConnectionError("Terminated as a leader that had gone silent."));
-  }
-  if (leader.holder === null) {
-    leader.holder = session;
-    leader.sinceMs = clock.now();
-    leader.term += 1;
-  }
-  return leader.holder === session ? { term: leader.term } : null;
-}
-
-/** Whoever leads has not been heard of for as long as the session takes for death. */
-function isLeaderSilent({ leader, workers, clock }: Database, { heartbeatTimeoutMs }: ServerSession): boolean {
-  if (leader.holder === null || heartbeatTimeoutMs === null) return false;
-  const { workerId } = leader.holder;
-  const unknown = workerId === null ? leader.sinceMs : Number.NEGATIVE_INFINITY;
-  const lastSeenMs = (workerId === null ? undefined : workers.get(workerId)?.heartbeatAtMs) ?? unknown;
-  return clock.now() - lastSeenMs > heartbeatTimeoutMs;
-}
-
 function statuses({ workers, sessions, clock }: Database): readonly WorkerStatus[] {
   return [...workers].map(([workerId, { heartbeatAtMs }]) => ({
     workerId,
@@ -169,16 +142,14 @@ function statuses({ workers, sessions, clock }: Database): readonly WorkerStatus
   }));
 }
 
-function assign(database: Database, leadership: Leadership, plan: AssignmentPlan): boolean {
-  const { leader, assignments, clock, workers } = database;
-  if (leader.term !== leadership.term) return false;
+function assign(database: Database, plan: AssignmentPlan): void {
+  const { assignments, clock, workers } = database;
   for (const workerId of plan.dead) strikeOff(database, workerId);
   for (const consumer of [...assignments.keys()]) if (!plan.assignments.has(consumer)) assignments.delete(consumer);
   for (const [consumer, workerId] of plan.assignments) {
     const isNews = assignments.get(consumer)?.workerId !== workerId;
     if (isNews && workers.has(workerId)) assignments.set(consumer, { workerId, assignedAtMs: clock.now() });
   }
-  return true;
 }
 
 function strikeOff({ workers, assignments }: Database, workerId: string): void {

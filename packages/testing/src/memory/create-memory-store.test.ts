@@ -12,11 +12,14 @@ import { createManualClock } from "../manual-clock.ts";
 import { createSeededRandomness } from "../seeded-randomness.ts";
 import type { MemoryControlSession } from "./control-session.ts";
 import { createMemoryStore } from "./create-memory-store.ts";
+import type { MemoryStoreOptions } from "./memory-store.ts";
 import type { MemoryTransaction } from "./memory-transaction.ts";
 
-async function openMemoryStore(): Promise<StoreSetup<MemoryTransaction>> {
+const LEASE_MS = 1_500;
+
+async function openMemoryStore(options: MemoryStoreOptions = {}): Promise<StoreSetup<MemoryTransaction>> {
   const clock = createManualClock();
-  const store = createMemoryStore({ clock, random: createSeededRandomness(1) });
+  const store = createMemoryStore({ clock, random: createSeededRandomness(1), ...options });
   return {
     store,
     other: store.connect(),
@@ -34,25 +37,32 @@ async function openMemoryStore(): Promise<StoreSetup<MemoryTransaction>> {
 }
 
 describe("In-memory event store", () => {
-  eventStoreContract(openMemoryStore);
+  eventStoreContract(() => openMemoryStore());
 });
 
 describe("In-memory event log", () => {
-  eventLogContract(openMemoryStore);
+  eventLogContract(() => openMemoryStore());
 });
 
 describe("In-memory checkpoint store", () => {
-  checkpointStoreContract(openMemoryStore);
+  checkpointStoreContract(() => openMemoryStore());
 });
 
 describe("In-memory batch runner", () => {
-  batchRunnerContract(openMemoryStore);
+  batchRunnerContract(() => openMemoryStore());
 });
 
 describe("In-memory dead letters", () => {
-  deadLettersContract(openMemoryStore);
+  deadLettersContract(() => openMemoryStore());
 });
 
 describe("In-memory coordination", () => {
-  coordinationContract(openMemoryStore);
+  coordinationContract(() => openMemoryStore());
+});
+
+describe("In-memory coordination by leases", () => {
+  coordinationContract(async () => ({
+    ...(await openMemoryStore({ sessionLocks: false, leaseDurationMs: LEASE_MS })),
+    leaseDurationMs: LEASE_MS,
+  }));
 });

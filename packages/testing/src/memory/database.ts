@@ -43,6 +43,17 @@ export interface ServerSession {
   terminate(error: Error): void;
 }
 
+/** Row of the leadership: one for both ways to decide it. */
+export interface LeaderRow {
+  term: number;
+  /** Where a lock decides: the session that holds it. */
+  holder: ServerSession | null;
+  sinceMs: number;
+  /** Where a lease decides: whose it is, and how long. */
+  ownerId: string | null;
+  expiresAtMs: number;
+}
+
 /** Everything that outlives a single connection: the in-memory counterpart of a database server. */
 export interface Database {
   readonly clock: Clock;
@@ -57,11 +68,12 @@ export interface Database {
   readonly transactions: Set<Transaction>;
   readonly signals: EventSource<MemorySignals> & EventSink<MemorySignals>;
   readonly sessionLocks: boolean;
+  readonly leaseDurationMs: number;
 
   readonly workers: Map<string, WorkerRow>;
   readonly assignments: Map<string, AssignmentRow>;
   readonly sessions: Set<ServerSession>;
-  readonly leader: { term: number; holder: ServerSession | null; sinceMs: number };
+  readonly leader: LeaderRow;
 
   /** Last position drawn, committed or not. */
   lastPosition: bigint;
@@ -75,7 +87,9 @@ export interface Database {
 }
 
 /** Creates an empty database. */
-export function createDatabase(options: Pick<Database, "clock" | "random" | "epochMs" | "sessionLocks">): Database {
+export function createDatabase(
+  options: Pick<Database, "clock" | "random" | "epochMs" | "sessionLocks" | "leaseDurationMs">,
+): Database {
   return {
     ...options,
     events: createEventTable(),
@@ -86,7 +100,7 @@ export function createDatabase(options: Pick<Database, "clock" | "random" | "epo
     workers: new Map(),
     assignments: new Map(),
     sessions: new Set(),
-    leader: { term: 0, holder: null, sinceMs: 0 },
+    leader: { term: 0, holder: null, sinceMs: 0, ownerId: null, expiresAtMs: 0 },
     lastPosition: 0n,
     run: 1,
     recovering: false,

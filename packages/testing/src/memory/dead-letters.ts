@@ -9,17 +9,24 @@ import type {
 import { lockCheckpoint } from "./checkpoints.ts";
 import type { Database } from "./database.ts";
 import { aggregateKey } from "./event-table.ts";
-import { lockRow, readRow, readRows, type Transaction, writeRow } from "./transaction.ts";
+import { eachRow, lockRow, readRow, type Transaction, writeRow } from "./transaction.ts";
 
 const LETTERS = "consumer_dead_letters";
 
 const DEFAULT_LIMIT = 100;
 
-/** Letters of one consumer, or of all, in order. */
+/** Letters of one consumer, or of all, in no order. */
+function* eachLetter(database: Database, transaction: Transaction | null, consumer?: string): Iterable<DeadLetter> {
+  for (const letter of eachRow<DeadLetter>(database, transaction, LETTERS)) {
+    if (consumer === undefined || letter.consumer === consumer) yield letter;
+  }
+}
+
+/** The same in order. */
 function readLetters(database: Database, transaction: Transaction | null, consumer?: string): DeadLetter[] {
-  return [...readRows<DeadLetter>(database, transaction, LETTERS).values()]
-    .filter((letter) => consumer === undefined || letter.consumer === consumer)
-    .sort((a, b) => (a.consumer === b.consumer ? compare(a.position, b.position) : compare(a.consumer, b.consumer)));
+  return [...eachLetter(database, transaction, consumer)].sort((a, b) =>
+    a.consumer === b.consumer ? compare(a.position, b.position) : compare(a.consumer, b.consumer),
+  );
 }
 
 export function listDeadLetters(
@@ -45,8 +52,9 @@ export async function retryDeadLetters(
   const selected = all.filter((letter) => isSelected(letter, selection));
   const parked = new Set(selected.filter((letter) => letter.parked).map(aggregateKey));
   const marked = [...selected.filter((letter) => !letter.parked), ...firstOfEach(all, parked)];
-  for (const letter of marked) await change(database, transaction, letter, (now) => ({ ...now, due: true }));
-  return marked.length;
+  let count = 0;
+  for (const letter of marked) if (await makeDue(database, transaction, letter)) count += 1;
+  return count;
 }
 
 /** Deletes letters, and makes due what waited behind the first one of a parked aggregate. */
@@ -60,24 +68,34 @@ export async function discardDeadLetters(
   const selected = readLetters(database, transaction, selection.consumer).filter((each) => isSelected(each, selection));
   for (const letter of selected) await change(database, transaction, letter, () => undefined);
   const released = new Set(selected.filter(({ parked }) => parked).map(aggregateKey));
-  const first = firstOfEach(readLetters(database, transaction, selection.consumer), released);
+  const first = firstOfEach(eachLetter(database, transaction, selection.consumer), released);
   const waiting = first.filter(({ attempts, due }) => attempts === 0 && !due);
-  for (const letter of waiting) await change(database, transaction, letter, (now) => ({ ...now, due: true }));
+  for (const letter of waiting) await makeDue(database, transaction, letter);
   return { discarded: selected.length, due: waiting.length };
 }
 
 export function lookForDeadLetters(database: Database, consumer: string) {
-  const letters = readLetters(database, null, consumer);
-  return { parked: letters.some(({ parked }) => parked), due: letters.some(({ due }) => due) };
+  const found = { parked: false, due: false };
+  for (const { parked, due } of eachLetter(database, null, consumer)) {
+    found.parked ||= parked;
+    found.due ||= due;
+  }
+  return found;
 }
 
 export function nextDueDeadLetter(database: Database, consumer: string): DeadLetter | null {
-  return readLetters(database, null, consumer).find(({ due }) => due) ?? null;
+  let next: DeadLetter | null = null;
+  for (const letter of eachLetter(database, null, consumer)) {
+    if (letter.due && (next === null || letter.position < next.position)) next = letter;
+  }
+  return next;
 }
 
 /** Which of a worker's consumers have due letters. */
 export function dueAmong(database: Database, consumers: readonly string[]): readonly string[] {
-  return consumers.filter((consumer) => nextDueDeadLetter(database, consumer) !== null);
+  const due = new Set<string>();
+  for (const letter of eachLetter(database, null)) if (letter.due) due.add(letter.consumer);
+  return consumers.filter((consumer) => due.has(consumer));
 }
 
 /** Gives a batch the letters of its consumer. */
@@ -88,9 +106,11 @@ export function openBatchDeadLetters(database: Database, transaction: Transactio
 
   return {
     async parkedAmong(aggregates) {
-      const parked = readLetters(database, transaction, consumer).filter((letter) => letter.parked);
-      if (parked.length === 0) return null;
-      const keys = new Set(parked.map(aggregateKey));
+      const keys = new Set<string>();
+      for (const letter of eachLetter(database, transaction, consumer)) {
+        if (letter.parked) keys.add(aggregateKey(letter));
+      }
+      if (keys.size === 0) return null;
       const asked = new Map(
         aggregates.map(({ aggregateType, aggregateId }) => [
           aggregateKey({ aggregateType, aggregateId }),
@@ -123,14 +143,14 @@ export function openBatchDeadLetters(database: Database, transaction: Transactio
       if (!letter) return false;
       await change(database, transaction, letter, () => undefined);
       if (!letter.parked) return true;
-      const [next] = firstOfEach(readLetters(database, transaction, consumer), new Set([aggregateKey(letter)]));
-      if (next) await change(database, transaction, next, (before) => ({ ...before, due: true }));
+      const [next] = firstOfEach(eachLetter(database, transaction, consumer), new Set([aggregateKey(letter)]));
+      if (next) await makeDue(database, transaction, next);
       return true;
     },
     async fail(position, { message, stack }) {
       const letter = find(position);
       if (!letter) return;
-      await change(database, transaction, letter, (before) => ({
+      await change(database, transaction, letter, (before = letter) => ({
         ...before,
         attempts: before.attempts + 1,
         failure: { message, stack },
@@ -142,27 +162,41 @@ export function openBatchDeadLetters(database: Database, transaction: Transactio
   };
 }
 
-/** Writes what `make` makes of the letter as it is once its row is locked; undefined deletes it. */
+/** @returns false when the letter is gone by the time its row is locked: it is not to come back */
+async function makeDue(database: Database, transaction: Transaction, letter: DeadLetter): Promise<boolean> {
+  let found = false;
+  await change(database, transaction, letter, (before) => {
+    found = before !== undefined;
+    return before && { ...before, due: true };
+  });
+  return found;
+}
+
+/** Writes what `make` makes of the letter as it is once its row is locked; undefined is no letter. */
 async function change(
   database: Database,
   transaction: Transaction,
   letter: DeadLetter,
-  make: (before: DeadLetter) => DeadLetter | undefined,
+  make: (before: DeadLetter | undefined) => DeadLetter | undefined,
 ): Promise<void> {
   const key = keyOf(letter);
   await lockRow(database, transaction, LETTERS, key);
   const before = readRow<DeadLetter>(database, transaction, LETTERS, key);
-  writeRow(transaction, LETTERS, key, make(before ?? letter));
+  writeRow(transaction, LETTERS, key, make(before));
 }
 
 /** The first letter of each of the aggregates that is parked. */
-function firstOfEach(letters: readonly DeadLetter[], aggregates: ReadonlySet<string>): readonly DeadLetter[] {
+function firstOfEach(letters: Iterable<DeadLetter>, aggregates: ReadonlySet<string>): readonly DeadLetter[] {
   const first = new Map<string, DeadLetter>();
+  if (aggregates.size === 0) return [];
   for (const letter of letters) {
+    if (!letter.parked) continue;
     const key = aggregateKey(letter);
-    if (letter.parked && aggregates.has(key) && !first.has(key)) first.set(key, letter);
+    const before = first.get(key);
+    if (aggregates.has(key) && (!before || letter.position < before.position)) first.set(key, letter);
   }
-  return [...first.values()];
+  // Rows are locked in the order of their positions.
+  return [...first.values()].sort((a, b) => compare(a.position, b.position));
 }
 
 function isSelected(letter: DeadLetter, { positions, aggregate }: DeadLetterSelection): boolean {

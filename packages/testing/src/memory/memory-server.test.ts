@@ -345,6 +345,72 @@ describe("createMemoryStore", () => {
       expect(leader.lost.aborted).toBe(true);
     });
 
+    describe("with leases", () => {
+      const LEASE_MS = 3_000;
+      const openLeased = async () => {
+        const { clock, store } = open({ sessionLocks: false, leaseDurationMs: LEASE_MS });
+        const [leader, rival] = [await store.openControlSession(), await store.connect().openControlSession()];
+        await leader.register({ workerId: "w-1", consumers: ["orders"] });
+        await rival.register({ workerId: "w-2", consumers: ["orders"] });
+        expect(await leader.election.tick()).toEqual({ term: 1 });
+        return { clock, store, leader, rival };
+      };
+      const toLeader = { assignments: new Map([["orders", "w-1"]]), dead: [] };
+
+      it("lead until the time is over, however their session ended", async () => {
+        const { clock, store, leader, rival } = await openLeased();
+        leader.kill();
+        store.restart();
+        const next = await store.openControlSession();
+        await clock.advance(LEASE_MS - 1);
+        expect(await next.election.tick()).toBeNull();
+        await expect(rival.election.tick()).rejects.toThrow();
+
+        await clock.advance(1);
+
+        expect(await next.election.tick()).toEqual({ term: 2 });
+      });
+
+      it("prolong what they have with every tick", async () => {
+        const { clock, leader, rival } = await openLeased();
+        for (let round = 0; round < 3; round++) {
+          await clock.advance(LEASE_MS - 1);
+          expect(await leader.election.tick()).toEqual({ term: 1 });
+          expect(await rival.election.tick()).toBeNull();
+        }
+      });
+
+      it("begin a new term when they come too late to prolong, and write nothing meanwhile", async () => {
+        const { clock, leader } = await openLeased();
+        await clock.advance(LEASE_MS);
+
+        expect(await leader.assign({ term: 1 }, toLeader)).toBe(false);
+        expect(await leader.election.tick()).toEqual({ term: 2 });
+        expect(await leader.assign({ term: 1 }, toLeader)).toBe(false);
+        expect(await leader.assign({ term: 2 }, toLeader)).toBe(true);
+      });
+
+      it("neither prolong nor use nor give up what another one has taken", async () => {
+        const { clock, leader, rival } = await openLeased();
+        await clock.advance(LEASE_MS);
+        expect(await rival.election.tick()).toEqual({ term: 2 });
+
+        expect(await leader.election.tick()).toBeNull();
+        expect(await leader.assign({ term: 2 }, toLeader)).toBe(false);
+        await leader.election.resign();
+        await leader.close();
+
+        expect(await rival.election.tick()).toEqual({ term: 2 });
+      });
+
+      it("give it up when they close in good order", async () => {
+        const { leader, rival } = await openLeased();
+        await leader.close();
+
+        expect(await rival.election.tick()).toEqual({ term: 2 });
+      });
+    });
+
     it("take a consumer from a dead owner whose batch still holds the row", async () => {
       const { clock, store } = open();
       const session = await store.openControlSession();

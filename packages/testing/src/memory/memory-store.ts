@@ -11,8 +11,14 @@ export interface MemoryStoreOptions {
   readonly random?: Randomness;
   /** Wall-clock time when the clock is at 0: `createdAt` counts from it. @defaultValue now, by the system's clock */
   readonly startTime?: Date;
-  /** Whether sessions can hold locks. `false` is how a store behaves behind a transaction pooler. @defaultValue `true` */
+  /**
+   * Whether sessions can hold locks. `false` is how a store behaves behind a transaction pooler: leaders hold a lease.
+   *
+   * @defaultValue `true`
+   */
   readonly sessionLocks?: boolean;
+  /** How long a leader's lease lasts that is not renewed, in milliseconds; only without `sessionLocks`. @defaultValue `10_000` */
+  readonly leaseDurationMs?: number;
   /**
    * Called before every operation with its name (`"append"`, `"readLog"`, `"sync"`, …): to count, to delay (by a promise),
    * or to fail (by throwing).

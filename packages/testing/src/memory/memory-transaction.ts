@@ -37,17 +37,17 @@ export function lendTransaction(database: Database, transaction: Transaction): M
   const tx: MemoryTransaction = {
     table<Row>(name: string): MemoryTable<Row> {
       const table = OWN + name;
-      const read = (key: string) => structuredClone(readRow<Row>(database, transaction, table, key));
+      const read = (key: string) => copy(readRow<Row>(database, transaction, table, key));
       const change = (key: string, makeRow: (row: Row | undefined) => Row | undefined) =>
         use(async () => {
           await lockRow(database, transaction, table, key);
-          const row = structuredClone(makeRow(read(key)));
+          const row = copy(makeRow(read(key)));
           writeRow(transaction, table, key, row);
-          return structuredClone(row);
+          return copy(row);
         });
       return {
         get: (key) => use(() => read(key)),
-        list: () => use(() => structuredClone(readRows<Row>(database, transaction, table))),
+        list: () => use(() => copy(readRows<Row>(database, transaction, table))),
         async set(key, row) {
           await change(key, () => row);
         },
@@ -79,7 +79,14 @@ export function borrowedTransaction(tx: MemoryTransaction): Transaction {
   return transaction;
 }
 
+/** What nobody can change needs no copy. */
+function copy<Value>(value: Value): Value {
+  return typeof value === "object" ? structuredClone(value) : value;
+}
+
 /** Committed rows of one of the test's own tables. */
 export function readCommittedTable<Row>(database: Database, name: string): ReadonlyMap<string, Row> {
-  return structuredClone(readRows<Row>(database, null, OWN + name));
+  const rows = readRows<Row>(database, null, OWN + name);
+  for (const [key, row] of rows) rows.set(key, copy(row));
+  return rows;
 }

@@ -91,6 +91,13 @@ export function readRow<Row>(
   return (changes?.has(key) ? changes.get(key) : database.rows.get(table)?.get(key)) as Row | undefined;
 }
 
+/** Goes through the rows of a table in no order, own changes included. */
+export function* eachRow<Row>(database: Database, transaction: Transaction | null, table: string): Iterable<Row> {
+  const changes = transaction?.changes.get(table);
+  for (const [key, row] of database.rows.get(table) ?? []) if (!changes?.has(key)) yield row as Row;
+  for (const row of changes?.values() ?? []) if (row !== undefined) yield row as Row;
+}
+
 /** Reads all rows of a table, own changes included. */
 export function readRows<Row>(database: Database, transaction: Transaction | null, table: string): Map<string, Row> {
   const rows = new Map(database.rows.get(table) as Map<string, Row> | undefined);
