@@ -10,9 +10,10 @@ import {
   uuidV7,
 } from "@pup/core";
 import type { Database } from "./database.ts";
+import { MemoryUniqueViolationError } from "./errors.ts";
 import { aggregateKey, type StoredEvent } from "./event-table.ts";
 import { toJsonbText } from "./jsonb.ts";
-import { lockRow, readRow, type Transaction, writeRow } from "./transaction.ts";
+import { breakTransaction, checkUsable, lockRow, readRow, type Transaction, writeRow } from "./transaction.ts";
 
 const HEADS = "aggregate_heads";
 
@@ -32,6 +33,7 @@ interface Append {
   readonly aggregate: string;
   /** Version that it must have; null for any. */
   readonly expected: number | null;
+  readonly inCallersTransaction: boolean;
 }
 
 /** How one append is carried out. */
@@ -50,7 +52,8 @@ export async function appendEvents(
   const aggregate = aggregateKey(checkNewEvents(events));
   const expected = resolveExpectedVersion(expectedVersion);
   const ids = events.map(({ id }) => (id ?? newId(database)).toLowerCase());
-  const append: Append = { database, transaction, events, ids, aggregate, expected };
+  checkUsable(transaction);
+  const append: Append = { database, transaction, events, ids, aggregate, expected, inCallersTransaction };
 
   const looksFirst = inCallersTransaction && events.some(({ id }) => id !== undefined);
   const stored = (await (looksFirst ? mayInsert(append) : mayInsertAtOnce(append))) ? await insert(append) : null;
@@ -93,16 +96,22 @@ function isExpected({ database, transaction, aggregate, expected }: Append): boo
  * One row after the other: each draws its position, and then waits for whoever has the same id in flight, as a unique index does.
  *
  * @returns null when an id is taken; positions that were drawn until then are gone
+ * @throws {@link MemoryUniqueViolationError} instead in a caller's transaction, of which nothing can come any more
  */
 async function insert(append: Append): Promise<readonly StoredEvent[] | null> {
-  const { database, transaction, events, ids, aggregate } = append;
+  const { database, transaction, events, ids, aggregate, inCallersTransaction } = append;
   const fromVersion = readVersion(database, transaction, aggregate);
   const stored: StoredEvent[] = [];
   for (const [index, event] of events.entries()) {
     const id = ids[index] as string;
     const globalPosition = ++database.lastPosition;
     if (event.id !== undefined) await lockRow(database, transaction, "event ids", id);
-    if (findEvent(append, id)) return null;
+    if (findEvent(append, id)) {
+      if (!inCallersTransaction) return null;
+      const failure = new MemoryUniqueViolationError(`Another transaction has committed an event with id ${id}.`);
+      breakTransaction(database, transaction, failure);
+      throw failure;
+    }
     stored.push(
       toStoredEvent(event, {
         id,

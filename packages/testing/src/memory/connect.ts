@@ -104,9 +104,7 @@ export function connect(database: Database, { applicationName, beforeOperation }
           return result;
         };
         if (!tx) return inTransaction(appendIn);
-        const transaction = borrowedTransaction(tx);
-        checkUsable(transaction);
-        return appendIn(transaction);
+        return appendIn(borrowedTransaction(tx));
       }),
     readStream: (
       { aggregateType, aggregateId }: AggregateRef,

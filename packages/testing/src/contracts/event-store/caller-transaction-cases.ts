@@ -170,6 +170,21 @@ export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
       expect(await waiting).toMatchObject({ toVersion: 1, duplicate: false });
     });
 
+    it("breaks with its transaction when another one has committed the same new id to another aggregate meanwhile", async () => {
+      const first = await setup().begin();
+      const second = await setup().begin();
+      await append([sampleEvent({ id: idOf(1) })], { tx: first.tx });
+      const waiting = append([sampleEvent({ id: idOf(1), aggregateId: "order-2" })], { tx: second.tx });
+      const broken = expect(waiting).rejects.toMatchObject({ code: "23505" });
+      await untilInFlight(2);
+      await first.commit();
+      await broken;
+
+      // Broken, it holds nothing any more.
+      expect(await append([sampleEvent({ aggregateId: "order-2" })])).toMatchObject({ toVersion: 1 });
+      await second.rollback();
+    });
+
     it("that was refused holds no ids", async () => {
       await append([sampleEvent({ id: idOf(1) })]);
       const held = await setup().begin();
