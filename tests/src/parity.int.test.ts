@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, inject, it } from "vitest";
 import { appends } from "./parity/appends.ts";
 import { consumerOperations, owned } from "./parity/consumer-operations.ts";
 import { heldTransactions, open } from "./parity/held-transactions.ts";
-import { letterOperations } from "./parity/letter-operations.ts";
+import { letterOperations, someLetters } from "./parity/letter-operations.ts";
 import { logReads } from "./parity/log-reads.ts";
 import type { Operation } from "./parity/operation.ts";
 import { play } from "./parity/play.ts";
@@ -81,7 +81,7 @@ const kinds: readonly [name: string, prelude: readonly Operation[], operations: 
   ["checkpoints and batches", owned, fc.oneof({ weight: 2, arbitrary: consumerOperations }, heldTransactions)],
   [
     "dead letters",
-    owned,
+    [...owned, ...someLetters],
     fc.oneof(
       { weight: 4, arbitrary: letterOperations },
       { weight: 2, arbitrary: heldTransactions },

@@ -1,7 +1,7 @@
 import type { DeadLetterFailure, NewDeadLetter, RecordedEvent } from "@pup/core";
 import fc from "fast-check";
 import { anyAggregate } from "./appends.ts";
-import { anySlot } from "./held-transactions.ts";
+import { anySlot, end, open } from "./held-transactions.ts";
 import { idOf, type Operation, operation, show } from "./operation.ts";
 import { consumers } from "./world.ts";
 
@@ -46,20 +46,39 @@ function eventAt(position: bigint): RecordedEvent {
   };
 }
 
+function put(slot: number, letters: readonly NewDeadLetter[]): Operation {
+  const facts = letters.map(({ event, ...letter }) => ({ position: event.globalPosition, ...letter }));
+  return operation(
+    `put letters in ${slot}: ${show(facts)}`,
+    async ({ slots }) => await slots[slot]?.letters?.put(letters),
+    { slot },
+  );
+}
+
+/** Begins with an aggregate of which two failed and one waits, one of which one failed and one waits, and a letter that was skipped. */
+export const someLetters: readonly Operation[] = [
+  open(0, { consumer: consumers[0] as string, epoch: 1, from: 0n, to: 2n }),
+  put(
+    0,
+    ([1n, 2n, 3n, 4n, 5n, 6n] as const).map((position) => ({
+      event: eventAt(position),
+      parked: position < 6n,
+      failure: [1n, 2n, 3n, 6n].includes(position)
+        ? { message: "failed", stack: null, attempts: 1, firstFailedAgoMs: 5 }
+        : null,
+    })),
+  ),
+  end(0, "commit"),
+  open(0, { consumer: consumers[0] as string, epoch: 1, from: 2n, to: 4n }),
+];
+
 /** What a batch does with letters; nothing in a transaction that is none. */
 const inBatch: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
       .tuple(anySlot, fc.uniqueArray(anyLetter, { selector: ({ event }) => event.globalPosition, maxLength: 3 }))
-      .map(([slot, letters]) => {
-        const facts = letters.map(({ event, ...letter }) => ({ position: event.globalPosition, ...letter }));
-        return operation(
-          `put letters in ${slot}: ${show(facts)}`,
-          async ({ slots }) => await slots[slot]?.letters?.put(letters),
-          { slot },
-        );
-      }),
+      .map(([slot, letters]) => put(slot, letters)),
   },
   fc
     .tuple(anySlot, anyPosition)

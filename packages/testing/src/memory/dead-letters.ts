@@ -126,7 +126,8 @@ export function openBatchDeadLetters(database: Database, transaction: Transactio
       if (!letter) return false;
       await change(database, transaction, letter, () => undefined);
       if (!letter.parked) return true;
-      const [next] = firstOfEach(readLetters(database, transaction, consumer), new Set([aggregateKey(letter)]));
+      const behind = readLetters(database, transaction, consumer).filter((each) => each.position > position);
+      const [next] = firstOfEach(behind, new Set([aggregateKey(letter)]));
       if (next) await change(database, transaction, next, (before) => ({ ...before, due: true }));
       return true;
     },
