@@ -74,9 +74,16 @@ export const appends: fc.Arbitrary<Operation> = fc
       { weight: 12, arbitrary: fc.tuple(anyAggregate) },
       { weight: 1, arbitrary: fc.tuple(anyAggregate, anyAggregate) },
     ),
-    events: fc.array(fc.oneof({ weight: 4, arbitrary: plainEvent }, { weight: 1, arbitrary: anyEvent }), {
-      maxLength: 3,
-    }),
+    events: fc.oneof(
+      {
+        weight: 12,
+        arbitrary: fc.array(fc.oneof({ weight: 6, arbitrary: plainEvent }, { weight: 1, arbitrary: anyEvent }), {
+          minLength: 1,
+          maxLength: 3,
+        }),
+      },
+      { weight: 1, arbitrary: fc.constant([]) },
+    ),
     expectedVersion: anyExpectedVersion,
   })
   .map(({ slot, aggregates, events, expectedVersion }) => {

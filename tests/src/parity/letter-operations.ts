@@ -147,3 +147,8 @@ export const letterOperations: fc.Arbitrary<Operation> = fc.oneof(
     ),
   ),
 );
+
+/** Everything that can be read of letters. */
+export const allLetters = operation("all letters", async ({ store }) => await store.listDeadLetters(), {
+  besideWaiting: true,
+});

@@ -1,7 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { readCheckpoints } from "./consumer-operations.ts";
 import { end } from "./held-transactions.ts";
-import { allReads } from "./log-reads.ts";
 import { type Operation, show } from "./operation.ts";
 import { type Call, SLOTS, track, type World } from "./world.ts";
 
@@ -20,18 +18,23 @@ const PATIENCE_MS = 10_000;
  * Does the same in both stores, one operation after the other, and compares what comes of it: answers, errors, and who waits. An
  * operation that waits stays; until it has its answer come only reads, and ends of transactions.
  *
+ * @param look - what is read after each of them
  * @throws with the whole story when they differ
  */
 export async function play<MemoryTx, PgTx>(
   pair: Pair<MemoryTx, PgTx>,
   operations: readonly Operation[],
+  look: Operation,
 ): Promise<void> {
   const { memory, postgres } = pair;
   const story: string[] = [];
+  /** Something has happened since the last look. */
+  let isNew = true;
   const ends = Array.from({ length: SLOTS }, (_, slot) => end(slot, "roll back"));
   try {
-    for (const operation of [...operations, ...ends, ...allReads, readCheckpoints]) {
-      if (!isPossible(memory, operation)) continue;
+    for (const operation of [...operations, ...ends].flatMap((each) => [each, look])) {
+      if (!isPossible(memory, operation) || (operation === look && !isNew)) continue;
+      isNew = operation !== look;
       story.push(operation.what);
       const calls = [call(memory, operation), call(postgres, operation)];
       if (operation.limited) await Promise.all(calls.map(({ answered }) => answered));
