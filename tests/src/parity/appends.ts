@@ -59,6 +59,15 @@ const anyEvent = fc.record(
   },
   { requiredKeys: ["type", "payload"] },
 );
+type EventOfAnyAggregate = Omit<NewEvent, "aggregateType" | "aggregateId">;
+const someEvents: fc.Arbitrary<EventOfAnyAggregate[]> = fc.array(
+  fc.oneof({ weight: 6, arbitrary: plainEvent }, { weight: 1, arbitrary: anyEvent }),
+  { minLength: 1, maxLength: 3 },
+);
+const anyEvents = fc.oneof(
+  { weight: 12, arbitrary: someEvents },
+  { weight: 1, arbitrary: fc.constant<EventOfAnyAggregate[]>([]) },
+);
 const anyExpectedVersion: fc.Arbitrary<ExpectedVersion> = fc.oneof(
   { weight: 4, arbitrary: fc.constant("any" as const) },
   { weight: 2, arbitrary: fc.constant("no-stream" as const) },
@@ -74,16 +83,7 @@ export const appends: fc.Arbitrary<Operation> = fc
       { weight: 12, arbitrary: fc.tuple(anyAggregate) },
       { weight: 1, arbitrary: fc.tuple(anyAggregate, anyAggregate) },
     ),
-    events: fc.oneof(
-      {
-        weight: 12,
-        arbitrary: fc.array(fc.oneof({ weight: 6, arbitrary: plainEvent }, { weight: 1, arbitrary: anyEvent }), {
-          minLength: 1,
-          maxLength: 3,
-        }),
-      },
-      { weight: 1, arbitrary: fc.constant([]) },
-    ),
+    events: anyEvents,
     expectedVersion: anyExpectedVersion,
   })
   .map(({ slot, aggregates, events, expectedVersion }) => {
