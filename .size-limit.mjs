@@ -6,7 +6,8 @@ const limits = {
   "dispatch-notify": "4.5 kB",
   coordinator: "17 kB",
   "store-pg": "36 kB",
-  testing: "14 kB",
+  // The store in memory waits and breaks where PostgreSQL does: 14.5 kB of it are for a test, none for a program that runs.
+  testing: "15 kB",
 };
 
 export default Object.entries(limits).map(([name, limit]) => ({

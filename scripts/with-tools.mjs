@@ -28,6 +28,7 @@ const tasks = {
     words: false,
     flags: ["seeds", "from", "seed", "break", "threads", "stats", "json"],
   },
+  model: { program: onSources("tests/src/model.ts"), built: false, words: false, flags: ["break", "small"] },
   torture: { program: onSources("tests/src/torture.ts"), built: false, words: false, flags: rigFlags },
   chaos: { program: onSources("tests/src/chaos.ts"), built: false, words: false, flags: rigFlags },
   measure: {

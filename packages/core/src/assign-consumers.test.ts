@@ -237,7 +237,8 @@ describe("assignConsumers", () => {
 
     const deal = assignConsumers(workers, onOne);
 
-    expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+    // A fifth of a second on a machine that has nothing else to do; a way to deal that does not scale takes minutes.
+    expect(performance.now() - startedAtMs).toBeLessThan(20_000);
     expect(counts(deal, workers)).toEqual(workers.map(() => 10));
   });
 });

@@ -49,7 +49,8 @@ const compiler = new Kysely<never>({
  * Builds the statement for a scope.
  *
  * Bytes are counted as they are stored, without unpacking what is not sent. The first event that does not fit any more comes
- * without its payload: that is how a page tells that it was cut.
+ * without its payload: that is how a page tells that it was cut. Also behind a first event that alone is larger than a page, or the
+ * page would claim to reach to its end, and what lies there would be lost.
  */
 export function buildPageQuery({ events }: Tables, scope: EventScope): PageQuery {
   const log = sql.raw(events);
@@ -61,13 +62,14 @@ export function buildPageQuery({ events }: Tables, scope: EventScope): PageQuery
   const { sql: text, parameters } = sql`
     SELECT ${sql.join(columns)}
     FROM (
-      SELECT candidate.*, sum(size) OVER (ORDER BY global_position ROWS UNBOUNDED PRECEDING) AS reached
+      SELECT candidate.*, sum(size) OVER page AS reached, first_value(size) OVER page AS first
       FROM (
         SELECT event.*, pg_column_size(payload) + coalesce(pg_column_size(metadata), 0) AS size
         FROM (${isNarrow(scope) ? eventsOf(log, scope) : allEvents(log)}) AS event
       ) AS candidate
+      WINDOW page AS (ORDER BY global_position ROWS UNBOUNDED PRECEDING)
     ) AS page
-    WHERE reached - size <= ${maxBytes}
+    WHERE reached - size <= greatest(first, ${maxBytes})
     ORDER BY global_position`.compile(compiler);
 
   return {

@@ -138,7 +138,11 @@ export function deadLettersContract<Tx>(open: () => Promise<StoreSetup<Tx>>): vo
         letters.put([{ event: event as RecordedEvent, parked: false, failure: { ...strange, firstFailedAgoMs: 0 } }]),
       );
 
-      expect((await list())[0]?.failure?.message).toContain("'quotes' and \\");
+      expect((await list())[0]?.failure?.message).toBe("NUL \u{fffd}, half a pair \u{fffd}, 'quotes' and \\");
+    });
+
+    it.each([0, 1.5, 10_001])("are not listed in pages of %d", async (limit) => {
+      await expect(setup().store.listDeadLetters({ limit })).rejects.toMatchObject({ code: "PUP_INVALID_OPTION" });
     });
 
     it("that is written again, after a reset, says the newer; one that only waits changes nothing", async () => {

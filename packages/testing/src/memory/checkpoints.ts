@@ -1,17 +1,21 @@
-import type {
-  AcquirableRequest,
-  AcquireRequest,
-  AcquireResult,
-  Checkpoint,
-  CheckpointAdvance,
-  Claim,
-  GlobalPosition,
+import {
+  type AcquirableRequest,
+  type AcquireRequest,
+  type AcquireResult,
+  type Checkpoint,
+  type CheckpointAdvance,
+  type Claim,
+  checkName,
+  type GlobalPosition,
 } from "@pup/core";
 import type { Database } from "./database.ts";
 import { MemoryConnectionError } from "./errors.ts";
 import { eachRow, lockRow, readRow, rollbackTransaction, rowName, type Transaction, writeRow } from "./transaction.ts";
 
 const CHECKPOINTS = "consumer_checkpoints";
+
+/** Longest name of a consumer, in bytes. */
+const MAX_NAME_BYTES = 255;
 
 /** How long a take-over waits for the checkpoint's row, in milliseconds. */
 const LOCK_TIMEOUT_MS = 200;
@@ -52,6 +56,9 @@ export async function createCheckpoint(
   consumer: string,
   position: GlobalPosition,
 ): Promise<void> {
+  checkName("consumer", consumer, MAX_NAME_BYTES);
+  // What is there is left alone, also by whoever would have to wait for it.
+  if (readCheckpoint(database, transaction, consumer)) return;
   const existing = await lockCheckpoint(database, transaction, consumer);
   if (!existing) writeCheckpoint(transaction, { consumer, position, epoch: 0, ownerId: null });
 }
@@ -78,6 +85,8 @@ export async function release(
   owned: readonly { readonly consumer: string; readonly epoch: number }[],
 ): Promise<void> {
   for (const { consumer, epoch } of owned.toSorted(byConsumer)) {
+    // As with moves: what is not the owner's any more may be held by somebody else for long.
+    if (readCheckpoint(database, null, consumer)?.epoch !== epoch) continue;
     const checkpoint = await lockCheckpoint(database, transaction, consumer);
     if (checkpoint?.epoch === epoch) writeCheckpoint(transaction, { ...checkpoint, ownerId: null });
   }

@@ -1,4 +1,4 @@
-import { type AggregateRef, isPupError } from "@pup/core";
+import { type AggregateRef, checkInteger, isPupError } from "@pup/core";
 import { appendEvents, readVersion } from "./append-events.ts";
 import {
   acquirable,
@@ -34,6 +34,9 @@ import {
   rollbackTransaction,
   type Transaction,
 } from "./transaction.ts";
+
+/** Largest version of an aggregate: PostgreSQL's `integer`. */
+const MAX_VERSION = 2 ** 31 - 1;
 
 /** One process's connection. */
 export interface Connection {
@@ -96,22 +99,23 @@ export function connect(database: Database, { applicationName, beforeOperation }
   return {
     append: (events, { tx, wake: wakes = true, ...options } = {}) =>
       run("append", async () => {
+        const inCallersTransaction = tx !== undefined;
         const appendIn = async (transaction: Transaction) => {
-          const result = await appendEvents(database, transaction, events, options);
+          const result = await appendEvents(database, transaction, events, { ...options, inCallersTransaction });
           if (wakes && !result.duplicate && !transaction.afterCommit.includes(wake)) transaction.afterCommit.push(wake);
           return result;
         };
         if (!tx) return inTransaction(appendIn);
-        const transaction = borrowedTransaction(tx);
-        checkUsable(transaction);
-        return appendIn(transaction);
+        return appendIn(borrowedTransaction(tx));
       }),
     readStream: (
       { aggregateType, aggregateId }: AggregateRef,
-      { fromVersion = 1, toVersion = Number.POSITIVE_INFINITY } = {},
+      { fromVersion = 1, toVersion = MAX_VERSION } = {},
       { tx } = {},
     ) =>
       run("readStream", () => {
+        checkInteger("fromVersion", fromVersion, { min: 0 });
+        checkInteger("toVersion", toVersion, { min: 0 });
         const transaction = tx ? borrowedTransaction(tx) : null;
         if (transaction) checkUsable(transaction);
         const key = aggregateKey({ aggregateType, aggregateId });

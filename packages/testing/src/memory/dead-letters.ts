@@ -1,10 +1,12 @@
-import type {
-  AggregateRef,
-  BatchDeadLetters,
-  DeadLetter,
-  DeadLetterQuery,
-  DeadLetterSelection,
-  GlobalPosition,
+import {
+  type AggregateRef,
+  type BatchDeadLetters,
+  checkInteger,
+  type DeadLetter,
+  type DeadLetterFailure,
+  type DeadLetterQuery,
+  type DeadLetterSelection,
+  type GlobalPosition,
 } from "@pup/core";
 import { lockCheckpoint } from "./checkpoints.ts";
 import type { Database } from "./database.ts";
@@ -33,6 +35,7 @@ export function listDeadLetters(
   database: Database,
   { consumer, aggregate, after, limit = DEFAULT_LIMIT }: DeadLetterQuery,
 ): readonly DeadLetter[] {
+  checkInteger("limit", limit, { max: 10_000 });
   const isAfter = (letter: DeadLetter) =>
     after === undefined ||
     letter.consumer > after.consumer ||
@@ -130,7 +133,7 @@ export function openBatchDeadLetters(database: Database, transaction: Transactio
           aggregateId: event.aggregateId,
           parked,
           attempts: failure?.attempts ?? 0,
-          failure: failure && { message: failure.message, stack: failure.stack },
+          failure: failure && storable(failure),
           firstFailedAt: failure && new Date(now().getTime() - failure.firstFailedAgoMs),
           lastFailedAt: failure && now(),
           due: false,
@@ -143,21 +146,23 @@ export function openBatchDeadLetters(database: Database, transaction: Transactio
       if (!letter) return false;
       await change(database, transaction, letter, () => undefined);
       if (!letter.parked) return true;
-      const [next] = firstOfEach(eachLetter(database, transaction, consumer), new Set([aggregateKey(letter)]));
+      const behind = [...eachLetter(database, transaction, consumer)].filter((each) => each.position > position);
+      const [next] = firstOfEach(behind, new Set([aggregateKey(letter)]));
       if (next) await makeDue(database, transaction, next);
       return true;
     },
-    async fail(position, { message, stack }) {
+    async fail(position, failure) {
       const letter = find(position);
       if (!letter) return;
-      await change(database, transaction, letter, (before = letter) => ({
+      const failed = (before: DeadLetter): DeadLetter => ({
         ...before,
         attempts: before.attempts + 1,
-        failure: { message, stack },
+        failure: storable(failure),
         firstFailedAt: before.firstFailedAt ?? now(),
         lastFailedAt: now(),
         due: false,
-      }));
+      });
+      await change(database, transaction, letter, (before) => before && failed(before));
     },
   };
 }
@@ -170,6 +175,12 @@ async function makeDue(database: Database, transaction: Transaction, letter: Dea
     return before && { ...before, due: true };
   });
   return found;
+}
+
+/** What PostgreSQL can keep of a text. */
+function storable({ message, stack }: DeadLetterFailure): DeadLetterFailure {
+  const clean = (text: string) => text.replaceAll("\0", "\u{FFFD}").toWellFormed();
+  return { message: clean(message), stack: stack === null ? null : clean(stack) };
 }
 
 /** Writes what `make` makes of the letter as it is once its row is locked; undefined is no letter. */

@@ -11,3 +11,12 @@ export class MemoryDeadlockError extends PupError {
   override readonly name = "MemoryDeadlockError";
   readonly code = "PUP_MEMORY_DEADLOCK";
 }
+
+/**
+ * Two transactions that were open at the same time have appended the same event id to two aggregates, and the other one has committed:
+ * this one is broken. Carries PostgreSQL's code, as the error of the database does.
+ */
+export class MemoryUniqueViolationError extends Error {
+  override readonly name = "MemoryUniqueViolationError";
+  readonly code = "23505";
+}

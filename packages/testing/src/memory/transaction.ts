@@ -70,7 +70,7 @@ export async function lockRow(
   try {
     await database.locks.acquire(transaction, rowName(table, key), signal ? AbortSignal.any([ended, signal]) : ended);
   } catch (error) {
-    if (error instanceof MemoryDeadlockError) transaction.failure = error;
+    if (error instanceof MemoryDeadlockError) breakTransaction(database, transaction, error);
     throw error;
   }
 }
@@ -78,6 +78,15 @@ export async function lockRow(
 /** Name of a row, for its lock. */
 export function rowName(table: string, key: string): string {
   return JSON.stringify([table, key]);
+}
+
+/** Breaks a transaction by a statement that failed: nothing of it is left but to roll back, and nobody waits for it any more. */
+export function breakTransaction(database: Database, transaction: Transaction, failure: Error): void {
+  transaction.failure = failure;
+  transaction.appender = false;
+  transaction.changes.clear();
+  transaction.events.length = 0;
+  database.locks.releaseAll(transaction);
 }
 
 /** Reads a row: the transaction's own change of it, or what is committed. */

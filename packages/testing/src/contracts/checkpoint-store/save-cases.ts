@@ -7,7 +7,7 @@ import { checkpointActions, epochOf, LONG_MS } from "./checkpoint-actions.ts";
 
 /** How checkpoints begin, move and are handed back. */
 export function saveCases<Tx>(setup: () => StoreSetup<Tx>): void {
-  const { acquire, read, ownedByA } = checkpointActions(setup);
+  const { acquire, read, ownedByA, beginBatch } = checkpointActions(setup);
   const checkpoints = () => setup().store;
 
   describe("createCheckpoint and readCheckpoints", () => {
@@ -30,6 +30,26 @@ export function saveCases<Tx>(setup: () => StoreSetup<Tx>): void {
 
       expect((await read())?.position).toBe(7n);
     });
+
+    it("does not wait for a batch that holds one that exists already", async () => {
+      const { epoch } = await ownedByA();
+      const batch = await beginBatch(epoch);
+      try {
+        await checkpoints().createCheckpoint("orders", 99n);
+      } finally {
+        batch.finish();
+      }
+
+      expect(await batch.outcome).toBeUndefined();
+      expect((await read())?.position).toBe(9n);
+    });
+
+    it.each(["", "nul \0", "x".repeat(256), "ż".repeat(128)])(
+      "refuses a name that cannot be kept: %j",
+      async (name) => {
+        await expect(checkpoints().createCheckpoint(name, 1n)).rejects.toMatchObject({ code: "PUP_INVALID_OPTION" });
+      },
+    );
 
     it("creates one checkpoint when many create it at once", async () => {
       await Promise.all(range(1, 8).map(() => checkpoints().createCheckpoint("orders", 7n)));
@@ -185,6 +205,20 @@ export function saveCases<Tx>(setup: () => StoreSetup<Tx>): void {
 
       await checkpoints().release([{ consumer: "orders", epoch }]);
 
+      expect(await read()).toMatchObject({ epoch: present, ownerId: workerA });
+    });
+
+    it("does not wait for a batch of somebody else who has taken over", async () => {
+      const { epoch } = await ownedByA();
+      const present = epochOf(await acquire());
+      const batch = await beginBatch(present);
+      try {
+        await checkpoints().release([{ consumer: "orders", epoch }]);
+      } finally {
+        batch.finish();
+      }
+
+      expect(await batch.outcome).toBeUndefined();
       expect(await read()).toMatchObject({ epoch: present, ownerId: workerA });
     });
 

@@ -140,6 +140,7 @@ export function readLogCases<Tx>(setup: () => StoreSetup<Tx>): void {
       ["three events", { limit: 3 }],
       ["as many as there are", { limit: 12 }],
       ["few bytes", { limit: 100, maxBytes: 25_000 }],
+      ["fewer bytes than one event has", { limit: 100, maxBytes: 1_000 }],
     ])("gives each event once when read page by page: %s", async (_, size) => {
       const recorded: RecordedEvent[] = [];
       for (let round = 0; round < 4; round++) {

@@ -170,6 +170,46 @@ export function callerTransactionCases<Tx>(setup: () => StoreSetup<Tx>): void {
       expect(await waiting).toMatchObject({ toVersion: 1, duplicate: false });
     });
 
+    it("breaks with its transaction when another one has committed the same new id to another aggregate meanwhile", async () => {
+      const first = await setup().begin();
+      const second = await setup().begin();
+      await append([sampleEvent({ id: idOf(1) })], { tx: first.tx });
+      const waiting = append([sampleEvent({ id: idOf(1), aggregateId: "order-2" })], { tx: second.tx });
+      const broken = expect(waiting).rejects.toMatchObject({ code: "23505" });
+      await untilInFlight(2);
+      await first.commit();
+      await broken;
+
+      // Broken, it holds nothing any more.
+      expect(await append([sampleEvent({ aggregateId: "order-2" })])).toMatchObject({ toVersion: 1 });
+      await second.rollback();
+    });
+
+    it("that was refused holds no ids", async () => {
+      await append([sampleEvent({ id: idOf(1) })]);
+      const held = await setup().begin();
+      const both = [
+        sampleEvent({ id: idOf(2), aggregateId: "order-2" }),
+        sampleEvent({ id: idOf(1), aggregateId: "order-2" }),
+      ];
+      await expect(append(both, { tx: held.tx })).rejects.toMatchObject({ code: "PUP_DUPLICATE_EVENT_ID" });
+
+      const elsewhere = await append([sampleEvent({ id: idOf(2), aggregateId: "order-3" })]);
+      await held.rollback();
+
+      expect(elsewhere).toMatchObject({ toVersion: 1, duplicate: false });
+    });
+
+    it("makes an append elsewhere that expects no stream wait, also where there is one, and refuses it", async () => {
+      const held = await holdVersion2();
+      const waiting = append([sampleEvent()], { expectedVersion: "no-stream" });
+      const refused = expect(waiting).rejects.toMatchObject({ code: "PUP_CONCURRENCY_CONFLICT", actual: 2 });
+      await untilInFlight(2);
+      await held.commit();
+
+      await refused;
+    });
+
     it("does not hold up appends of other aggregates", async () => {
       const held = await setup().begin();
       const early = await append([sampleEvent()], { tx: held.tx });

@@ -65,6 +65,15 @@ export function readStreamCases<Tx>(setup: () => StoreSetup<Tx>): void {
     });
   });
 
+  describe("readStream of versions that no aggregate can have", () => {
+    it.each([{ fromVersion: -1 }, { fromVersion: 1.5 }, { toVersion: -1 }, { toVersion: Number.POSITIVE_INFINITY }])(
+      "refuses %j",
+      async (range) => {
+        await expect(setup().store.readStream(order, range)).rejects.toMatchObject({ code: "PUP_INVALID_OPTION" });
+      },
+    );
+  });
+
   describe("latestPosition", () => {
     it("is 0 in an empty log", async () => {
       expect(await setup().store.latestPosition()).toBe(0n);

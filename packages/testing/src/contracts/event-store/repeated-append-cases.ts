@@ -1,3 +1,4 @@
+import type { NewEvent } from "@pup/core";
 import { describe, expect, it } from "vitest";
 import { range, sampleEvent, sampleEvents } from "../sample-events.ts";
 import type { StoreSetup } from "../store-setup.ts";
@@ -28,6 +29,18 @@ export function repeatedAppendCases<Tx>(setup: () => StoreSetup<Tx>): void {
       expect(await append(twoEvents(), { expectedVersion: "no-stream" })).toEqual({ ...first, duplicate: true });
       expect(await append(twoEvents(), { expectedVersion: 5 })).toEqual({ ...first, duplicate: true });
       expect(await readOrder()).toHaveLength(5);
+    });
+
+    it("answers with what it was given now, at the first places", async () => {
+      const [first] = (await append(twoEvents())).events;
+      const [, second] = twoEvents();
+
+      const { events } = await append([
+        sampleEvent({ id: idOf(1), type: "OrderMoved", payload: 1 }),
+        second as NewEvent,
+      ]);
+
+      expect(events[0]).toEqual({ ...first, type: "OrderMoved", payload: 1 });
     });
 
     it("recognises ids whatever their case", async () => {
