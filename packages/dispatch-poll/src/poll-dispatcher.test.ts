@@ -120,7 +120,7 @@ describe("createPollDispatcher", () => {
       await new Promise<void>((resolve) => clock.after(100, resolve));
       return 0n;
     });
-    expect(dispatcher.health()).toEqual({ healthy: false, problem: "The database has not answered yet." });
+    expect(dispatcher.health()).toMatchObject({ healthy: false, problem: "The database has not answered yet." });
 
     await clock.runUntil(started);
 
@@ -199,7 +199,10 @@ describe("createPollDispatcher", () => {
     expect(dispatcher.health().healthy).toBe(true);
 
     await clock.advance(10_000);
-    expect(dispatcher.health()).toEqual({ healthy: false, problem: "The database has not answered for 14800 ms." });
+    expect(dispatcher.health()).toMatchObject({
+      healthy: false,
+      problem: "The database has not answered for 14800 ms.",
+    });
   });
 
   it("stops although an answer does not come", async () => {
