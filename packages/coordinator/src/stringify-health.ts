@@ -8,7 +8,7 @@ import type { WorkerHealth } from "./health.ts";
  *
  * @example
  * ```ts
- * response.end(stringifyHealth(worker.health()));
+ * console.log(stringifyHealth(worker.health(), 2));
  * ```
  */
 export function stringifyHealth(health: WorkerHealth, space?: number): string {

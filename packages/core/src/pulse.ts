@@ -30,12 +30,13 @@ export interface Pulse {
  *
  * @example
  * ```ts
+ * const stopping = new AbortController();
  * const pulse = createPulse(systemClock);
- * while (!signal.aborted) {
+ * while (!stopping.signal.aborted) {
  *   pulse.beat(0);
- *   await lookForWork();
+ *   await readSomething();
  *   pulse.beat(1_000);
- *   await sleep(systemClock, 1_000, signal);
+ *   await sleep(systemClock, 1_000, stopping.signal);
  * }
  * pulse.end();
  * ```
