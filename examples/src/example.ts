@@ -28,9 +28,8 @@ if (!programs.includes(name) || !existsSync(file)) {
 
 const server = process.env.DATABASE_URL ? null : await startPostgres({ source: "binaries" });
 const env = { ...process.env, DATABASE_URL: process.env.DATABASE_URL ?? server?.url };
-// Signals reach the program; this one waits for its end, and takes the server down.
-const running: { signal: (signal: NodeJS.Signals) => void } = { signal: () => undefined };
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => running.signal(signal));
+// Signals go to the whole process group, so the program gets them too; this one waits for its end, and takes the server down.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
 try {
   // Its tables are there before a worker is: what a deployment does.
   process.exitCode =
@@ -41,7 +40,6 @@ try {
 
 async function run(program: string): Promise<number> {
   const child = spawn(process.execPath, ["--conditions=@pup/source", program], { env, stdio: "inherit" });
-  running.signal = (signal) => child.kill(signal);
   const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
   return code ?? 128 + constants.signals[signal ?? "SIGTERM"];
 }

@@ -18,16 +18,17 @@ afterEach(async () => {
 
 /** What else {@link run} can be told. */
 interface RunOptions {
+  readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** What a user does once it has said `until`, before it is told to stop. Gets what it has said. */
   readonly use?: (output: string) => Promise<void>;
 }
 
 /** Runs an example as a user would; SIGTERM follows once it has said `until`. Answers with what it said, and how it ended. */
-async function run(file: string, until?: RegExp, { env = {}, use }: RunOptions = {}) {
+async function run(file: string, until?: RegExp, { args = [], env = {}, use }: RunOptions = {}) {
   const started = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", "--conditions=@pup/source", `${import.meta.dirname}/${file}`],
+    ["--disable-warning=ExperimentalWarning", "--conditions=@pup/source", `${import.meta.dirname}/${file}`, ...args],
     {
       env: { ...process.env, DATABASE_URL: database.url, ...env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -128,6 +129,17 @@ describe("The example", () => {
     expect(messages).toContain("worker started");
     expect(messages.at(-1)).toBe("worker stopped");
     expect(code).toBe(0);
+  });
+
+  it("example.ts runs another one by its name, and says which there are", async () => {
+    expect(await run("example.ts", undefined, { args: ["kysely-app"] })).toMatchObject({
+      code: 0,
+      output: expect.stringContaining("lamp: 7 pieces\n"),
+    });
+    expect(await run("example.ts", undefined, { args: ["nothing"] })).toEqual({
+      code: 2,
+      output: expect.stringMatching(/^Expected the name of an example, got "nothing": quick-start, /),
+    });
   });
 
   it("production.ts says why it cannot run, and fails", async () => {
