@@ -198,6 +198,22 @@ describe("The queries of the guide", () => {
     await member.worker.stop();
   });
 
+  it("tell a worker that is silent, and consumers that its death has left behind", async () => {
+    const dead = "00000000-0000-4000-8000-000000000000";
+    // What a fleet leaves that is killed as a whole: nobody is there to strike it off.
+    await parts.sql`insert into worker_nodes (worker_id, heartbeat_at, consumers, protocol)
+      values (${dead}, now() - interval '1 minute', '{a,b,c}', 1)`;
+    await parts.sql`update consumer_checkpoints set owner_id = ${dead} where consumer_name in ('a', 'b')`;
+    await parts.sql`insert into consumer_assignments (consumer_name, worker_id, term)
+      values ('a', ${dead}, 1), ('b', '11111111-1111-4111-8111-111111111111', 1)`;
+
+    expect(await ask(parts, "workers")).toMatchObject([{ worker_id: dead, dead: true, could_run: 3 }]);
+    expect(await ask(parts, "distribution")).toEqual([{ worker_id: dead, assigned: "1", owned: "1" }]);
+    const why = Object.fromEntries((await ask(parts, "not claimed")).map((row) => [row.consumer_name, row.why]));
+    expect(why).toMatchObject({ b: "the former owner has not let go", c: "not dealt out" });
+    expect(why).not.toHaveProperty("a");
+  });
+
   it("show who has the connections", async () => {
     const connections = await ask(parts, "connections");
     expect(connections.map(({ application_name }) => application_name)).toContain("pup");
