@@ -8,11 +8,12 @@ const readmes = [
   "packages/core/README.md",
   "packages/coordinator/README.md",
   "packages/testing/README.md",
+  "docs/operations.md",
   "docs/writing-an-adapter.md",
 ];
 
-/** A sample is marked with the program that it shows: `<!-- examples/src/orders.ts -->`, then the code. */
-const SAMPLE = /<!-- (examples\/\S+) -->\s*```ts\n([\s\S]*?)```/g;
+/** A sample is marked with the file that it shows: `<!-- examples/src/orders.ts -->`, then the code. */
+const SAMPLE = /<!-- ((?:examples|docs\/deploy)\/\S+) -->\s*```\w+\n([\s\S]*?)```/g;
 
 function read(file: string): string {
   return readFileSync(join(root, file), "utf8");

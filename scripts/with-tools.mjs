@@ -22,6 +22,7 @@ const rigFlags = ["seconds", "seed", "json", "break", "postgres"];
 const tasks = {
   start: { program: ["examples/src/start.ts"], built: true, words: false, flags: ["seconds", "notify", "poll"] },
   test: { program: ["scripts/test.ts"], built: false, words: true, flags: ["project", "reporter", "t", "watch"] },
+  example: { program: onSources("examples/src/example.ts"), built: false, words: true, flags: [] },
   simulate: {
     program: onSources("tests/src/simulate.ts"),
     built: false,

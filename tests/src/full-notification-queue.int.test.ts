@@ -90,7 +90,7 @@ describe.skipIf(!canBeSmall)(`A notification queue that a forgotten listener has
     // Nobody reads too slowly any more; that alone does not make room.
     await empty();
     await second.recorded.first("worker:started");
-    await vi.waitFor(() => expect(second.worker.health()).toMatchObject({ healthy: true, leads: true }), {
+    await vi.waitFor(() => expect(second.worker.health()).toMatchObject({ ready: true, leads: true }), {
       timeout: 10_000,
     });
     await append();

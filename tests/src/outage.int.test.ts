@@ -98,10 +98,10 @@ describe("A worker with 20 consumers that listens", () => {
     await demote();
     // Time for thousands of lines, were there no pauses.
     await wait(3_000);
-    const { problems, settledPosition } = running.worker.health();
+    const { problems, log } = running.worker.health();
     expect(problems).toContainEqual(expect.stringMatching(/It cannot listen: .*recovery/));
     expect(problems).toContain("The log cannot be followed.");
-    expect(settledPosition).toBeNull();
+    expect(log.settledPosition).toBeNull();
     expect(lines.length).toBeLessThan(FEW_LINES);
 
     await promote();

@@ -147,7 +147,7 @@ describe.skipIf(program === undefined)(`Behind PgBouncer in transaction mode${un
     await vi.waitFor(() => expect(second.recorded.of("consumer:acquired")).toHaveLength(2), { timeout: 10_000 });
 
     await first.worker.stop();
-    await vi.waitFor(() => expect(second.worker.health()).toMatchObject({ leads: true, healthy: true }), {
+    await vi.waitFor(() => expect(second.worker.health()).toMatchObject({ leads: true, ready: true }), {
       timeout: 10_000,
     });
     for (let order = 0; order < 5; order++) await append(`after-${order}`);

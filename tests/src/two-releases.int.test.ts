@@ -40,7 +40,7 @@ it("A consumer that only the new release has is never given to a worker of the o
   expect(await parts.sql`select consumer_name, worker_id from consumer_assignments`).toEqual([
     { consumer_name: "orders", worker_id: old.worker.id },
   ]);
-  expect(old.worker.health()).toMatchObject({ leads: true, healthy: true });
+  expect(old.worker.health()).toMatchObject({ leads: true, ready: true });
 
   // And deployed again: it goes on where it stood.
   const again = start("invoices", "orders");

@@ -64,6 +64,8 @@ export interface ConsumerLoop {
   readonly failures: number;
   /** How long nothing but errors has come of it, transient ones included, in milliseconds; 0 when the last try went well. */
   readonly failingForMs: number;
+  /** What failed last since it was taken over, even if that has been overcome; null when nothing has. */
+  readonly lastError: unknown;
   /** Some of its dead letters are due: they are handled before the next batch. */
   noteDeadLettersDue(): void;
   /** Takes the consumer over, and runs it. The reason to drain may be a {@link DrainReason}. Never rejects. */
@@ -126,6 +128,9 @@ export function createConsumerLoop<Tx>(options: ConsumerLoopOptions<Tx>): Consum
     },
     get failingForMs() {
       return setbacks.failingForMs;
+    },
+    get lastError() {
+      return setbacks.lastError;
     },
 
     noteDeadLettersDue: work.noteDeadLettersDue,

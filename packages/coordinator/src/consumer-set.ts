@@ -1,22 +1,9 @@
-import type { GlobalPosition, Logger } from "@pup/core";
+import type { Logger } from "@pup/core";
 import type { ConsumerLoop, ConsumerOutcome, DrainReason } from "./consumer-loop.ts";
+import type { ConsumerHealth } from "./health.ts";
 
-/** How one consumer is doing in this worker. */
-export interface ConsumerHealth {
-  readonly name: string;
-  /** `"idle"`: somebody else runs it. `"claiming"`: given to this worker, not taken over yet. `"failed"`: stopped after failures. */
-  readonly state: "idle" | "claiming" | "running" | "failed";
-  /** Where it stands; null unless it runs or failed here. */
-  readonly position: GlobalPosition | null;
-  /** Number of its take-overs; null unless it runs here. */
-  readonly epoch: number | null;
-  /** How often the events at hand have failed. */
-  readonly failures: number;
-  /** How long nothing but errors has come of it, transient ones included, in milliseconds; 0 when the last try went well. */
-  readonly failingForMs: number;
-  /** What stopped it; null unless it failed. */
-  readonly error: unknown;
-}
+/** How one consumer is doing, without what is known of the log. */
+export type ConsumerState = Omit<ConsumerHealth, "lag" | "lagMs">;
 
 /** The consumers that run in this worker. */
 export interface ConsumerSet {
@@ -28,7 +15,7 @@ export interface ConsumerSet {
   apply(assigned: readonly string[], deadLettersDue?: readonly string[]): void;
   /** Begins no batch any more, waits for running ones, and gives them up when `abandon` aborts. Resolves when all have ended. */
   drain(abandon: AbortSignal): Promise<void>;
-  health(): readonly ConsumerHealth[];
+  health(): readonly ConsumerState[];
 }
 
 interface Running {
@@ -71,14 +58,15 @@ export function createConsumerSet(
     for (const name of wanted) if (!running.has(name) && !failed.has(name)) begin(name);
   }
 
-  function healthOf(name: string): ConsumerHealth {
-    const nothing = { name, position: null, epoch: null, failures: 0, failingForMs: 0, error: null };
+  function healthOf(name: string): ConsumerState {
+    const nothing = { name, owned: false, position: null, epoch: null, failures: 0, failingForMs: 0, lastError: null };
     const failure = failed.get(name);
-    if (failure) return { ...nothing, state: "failed", position: failure.position, error: failure.error };
+    if (failure) return { ...nothing, state: "failed", position: failure.position, lastError: failure.error };
     const { loop } = running.get(name) ?? {};
     if (!loop) return { ...nothing, state: "idle" };
-    const { position, epoch, failures, failingForMs } = loop;
-    return { ...nothing, state: epoch === null ? "claiming" : "running", position, epoch, failures, failingForMs };
+    const { position, epoch, failures, failingForMs, lastError } = loop;
+    const owned = epoch !== null;
+    return { name, state: owned ? "running" : "claiming", owned, position, epoch, failures, failingForMs, lastError };
   }
 
   return {

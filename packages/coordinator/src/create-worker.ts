@@ -1,6 +1,5 @@
 import {
   backOffMs,
-  type Clock,
   createEvents,
   createOutageLog,
   createWakeUp,
@@ -12,16 +11,17 @@ import {
 import { createCheckpointSaver } from "./checkpoint-saver.ts";
 import { type ConsumerLoop, createConsumerLoop } from "./consumer-loop.ts";
 import { createConsumerSet } from "./consumer-set.ts";
-import { findProblems } from "./health.ts";
+import type { WorkerHealth } from "./health.ts";
 import { createLogReader } from "./log-reader.ts";
 import { createMembership, type Membership } from "./membership.ts";
 import { type ResolvedConsumer, resolveWorkerOptions, type WorkerOptions } from "./options.ts";
+import { readHealth } from "./read-health.ts";
 import { runConsumersOnce } from "./run-once.ts";
 import { createSettledTracker } from "./settled-tracker.ts";
 import { createStopLimit, LAST_WORDS_MS } from "./stop-limit.ts";
 import { createTakeOverQueue } from "./take-over-queue.ts";
 import { isNoAnswer } from "./time-limit.ts";
-import type { RunOnceOutcome, Worker, WorkerHealth } from "./worker.ts";
+import type { RunOnceOutcome, Worker } from "./worker.ts";
 
 const START_BACK_OFF = { initialMs: 100, maxMs: 5_000 };
 
@@ -229,31 +229,8 @@ export function createWorker<Tx>(given: WorkerOptions<Tx>): Worker {
       return runningOnce;
     },
 
-    health() {
-      const consumerHealth = consumers.health();
-      const problems = findProblems({
-        consumers: consumerHealth,
-        dispatcher: state === "running" ? dispatcher.health() : null,
-        startingForMs: sinceMs(clock, state === "starting" ? startingSince : null),
-        leaderMissingForMs: sinceMs(clock, membership?.leaderMissingSince ?? null),
-        disconnectedForMs: sinceMs(clock, membership?.disconnectedSince ?? null),
-        logFailingForMs: sinceMs(clock, tracker.failingSince),
-        unhealthyAfterMs: options.unhealthyAfterMs,
-      });
-      return {
-        state,
-        healthy: problems.length === 0 && state !== "stopped",
-        problems,
-        leads: membership?.leads ?? false,
-        settledPosition: tracker.position,
-        consumers: consumerHealth,
-      };
-    },
+    health: () => readHealth({ ...options, state, startingSince, tracker, consumers, membership }),
   };
-}
-
-function sinceMs(clock: Clock, since: number | null): number {
-  return since === null ? 0 : clock.now() - since;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

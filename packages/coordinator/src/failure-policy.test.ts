@@ -96,7 +96,7 @@ describe("An event that always fails", () => {
       { consumer: "orders", position: 2n, parked: false, attempts: 5, error: { message: "Poison." } },
     ]);
     expect(worker.recorded.of("consumer:failed")).toEqual([]);
-    expect(worker.worker.health()).toMatchObject({ healthy: true });
+    expect(worker.worker.health()).toMatchObject({ ready: true });
     expect(handledBy(fleet.store, "others")).toHaveLength(4);
     await fleet.stop(worker);
   });

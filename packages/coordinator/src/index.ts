@@ -1,4 +1,5 @@
-export type { ConsumerHealth } from "./consumer-set.ts";
 export { createWorker } from "./create-worker.ts";
+export type { ConsumerHealth, LogHealth, LoopHealth, WorkerHealth } from "./health.ts";
 export { type WorkerOptions, workerDefaults } from "./options.ts";
-export type { RunOnceOutcome, Worker, WorkerHealth } from "./worker.ts";
+export { stringifyHealth } from "./stringify-health.ts";
+export type { RunOnceOutcome, Worker } from "./worker.ts";

@@ -25,13 +25,13 @@ describe("A worker that is refused the leadership while no leader is alive", () 
     const { fleet, member, errors, missing } = await setUp();
     await fleet.clock.advance(49_000);
     expect(missing()).toEqual([]);
-    expect(member.worker.health()).toMatchObject({ healthy: true });
+    expect(member.worker.health()).toMatchObject({ ready: true });
 
     await fleet.clock.advance(60_000);
     expect(missing()).toMatchObject([{ workerId: member.worker.id }]);
     expect(missing()[0]?.missingForMs).toBeGreaterThan(30_000);
     expect(errors).toHaveLength(1);
-    expect(member.worker.health()).toMatchObject({ healthy: false, problems: [NO_LEADER] });
+    expect(member.worker.health()).toMatchObject({ ready: false, problems: [NO_LEADER] });
     await fleet.stop(member);
   });
 
@@ -51,7 +51,7 @@ describe("A worker that is refused the leadership while no leader is alive", () 
     await fleet.clock.advance(60_000);
     await stranger.close();
     await fleet.clock.advance(1_000);
-    expect(member.worker.health()).toMatchObject({ healthy: true, leads: true });
+    expect(member.worker.health()).toMatchObject({ ready: true, leads: true });
     expect(missing()).toHaveLength(1);
 
     for (const session of member.connection.controlSessions) session.kill();

@@ -1,4 +1,12 @@
-import { type Clock, type ControlSession, type Randomness, sleep, type WakeUp, type WorkerView } from "@pup/core";
+import {
+  type Clock,
+  type ControlSession,
+  type Pulse,
+  type Randomness,
+  sleep,
+  type WakeUp,
+  type WorkerView,
+} from "@pup/core";
 import type { LeaderWatch } from "./leader-watch.ts";
 import { createLeadershipDuty, type LeadershipOptions } from "./leadership.ts";
 
@@ -27,6 +35,8 @@ export interface LineOptions extends LeadershipOptions {
   /** Rung when others have told something. */
   readonly news: { readonly forMember: WakeUp; readonly forLeader: WakeUp };
   readonly watch: LeaderWatch;
+  /** Of its two loops, from one line to the next. */
+  readonly pulses: { readonly report: Pulse; readonly election: Pulse };
   /** Waits for an answer, for a limited time. */
   readonly ask: <T>(what: string, work: () => Promise<T>) => Promise<T>;
   /** Told whenever the worker has learned what it is to run. */
@@ -53,7 +63,7 @@ const JITTER = 0.1;
 /** Creates the worker's side of a control session. */
 export function createLine(options: LineOptions): Line {
   const { workerId, session, standing, heartbeatIntervalMs, heartbeatTimeoutMs, electionIntervalMs } = options;
-  const { consumers, news, watch, clock, random, logger, events, ask } = options;
+  const { consumers, news, watch, pulses, clock, random, logger, events, ask } = options;
   const duty = createLeadershipDuty(options);
 
   const spread = (intervalMs: number) => intervalMs * (1 + JITTER * random.fraction());
@@ -92,6 +102,7 @@ export function createLine(options: LineOptions): Line {
     let lastBeat = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
       const token = news.forMember.token();
+      pulses.report.beat(0);
       if (standing.resigned && standing.offered.length > 0) await withdraw();
       const askedAt = clock.now();
       const beat = askedAt - lastBeat >= heartbeatIntervalMs;
@@ -105,7 +116,9 @@ export function createLine(options: LineOptions): Line {
       await getToKnow(view);
       standing.liveWorkers = Math.max(1, view.liveWorkers);
       options.onAssigned(view.assigned, view.deadLettersDue);
-      await news.forMember.wait(token, spread(everyMs), signal);
+      const nextInMs = spread(everyMs);
+      pulses.report.beat(nextInMs);
+      await news.forMember.wait(token, nextInMs, signal);
     }
   }
 
@@ -128,6 +141,7 @@ export function createLine(options: LineOptions): Line {
     let told = false;
     while (!signal.aborted && !standing.resigned) {
       const token = news.forLeader.token();
+      pulses.election.beat(0);
       if (clock.now() >= nextTick) {
         nextTick = clock.now() + spread(electionIntervalMs);
         await tick();
@@ -138,10 +152,13 @@ export function createLine(options: LineOptions): Line {
         await ask("leading", () => duty.look({ news: told }));
       }
       const until = (at: number) => Math.max(1, at - clock.now());
-      told = await news.forLeader.wait(token, until(duty.leads ? Math.min(nextTick, nextLook) : nextTick), signal);
+      const waitMs = until(duty.leads ? Math.min(nextTick, nextLook) : nextTick);
+      pulses.election.beat(waitMs);
+      told = await news.forLeader.wait(token, waitMs, signal);
       // News of workers matter to the leader alone; a follower goes on waiting for its turn.
       if (told && !duty.leads) await sleep(clock, until(nextTick), signal);
     }
+    pulses.election.end();
     if (standing.resigned && duty.leads && !signal.aborted) await ask("resigning", () => duty.resign());
   }
 
@@ -171,6 +188,7 @@ export function createLine(options: LineOptions): Line {
         for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
         if (lost.aborted && !signal.aborted) throw lost.reason;
       } finally {
+        pulses.election.end();
         signal.removeEventListener("abort", end);
         lost.removeEventListener("abort", end);
       }

@@ -4,10 +4,12 @@ import {
   type ControlSignal,
   type Coordination,
   createOutageLog,
+  createPulse,
   createWakeUp,
   type ElectionDriver,
   InvalidOptionError,
   type LeaderElection,
+  type PulseReading,
   type Randomness,
   sleep,
 } from "@pup/core";
@@ -16,7 +18,8 @@ import { createLine, type Line, type LineOptions, type Standing } from "./line.t
 import { withTimeLimit } from "./time-limit.ts";
 
 /** What a worker's membership in the fleet needs. */
-export interface MembershipOptions extends Omit<LineOptions, "session" | "standing" | "news" | "watch" | "ask"> {
+export interface MembershipOptions
+  extends Omit<LineOptions, "session" | "standing" | "news" | "watch" | "pulses" | "ask"> {
   readonly store: Coordination;
   readonly unhealthyAfterMs: number;
   readonly random: Randomness;
@@ -29,6 +32,10 @@ export interface Membership {
   readonly liveWorkers: number;
   /** Since when there is no line to the others, by the clock; null while there is one. */
   readonly disconnectedSince: number | null;
+  /** Since when there is one, by the clock; null while there is none. */
+  readonly connectedSince: number | null;
+  /** Of its loops; each null while it does not run. */
+  readonly pulses: { readonly report: PulseReading | null; readonly election: PulseReading | null };
   /** Since when there has been no leader, nor could this worker become it, by the clock; null while it is not so. */
   readonly leaderMissingSince: number | null;
   /**
@@ -63,20 +70,23 @@ export function createMembership(options: MembershipOptions): Membership {
   const ask: LineOptions["ask"] = (what, work) => withTimeLimit(clock, answerLimitMs, what, work);
   const news = { forMember: createWakeUp(clock), forLeader: createWakeUp(clock) };
   const watch = createLeaderWatch(options);
+  const pulses = { report: createPulse(clock), election: createPulse(clock) };
   const outages = createOutageLog(logger, clock);
   const standing: Standing = { resigned: consumers.length === 0, offered: consumers, joined: false, liveWorkers: 1 };
   let line: Line | null = null;
   let hasLeft = false;
   let disconnectedSince: number | null = null;
+  let connectedSince: number | null = null;
   let driver: ElectionDriver | null = null;
 
   async function connect(signal: AbortSignal): Promise<Line> {
     const session = await open(signal);
     try {
       noteElection(session.election);
-      const opened = createLine({ ...options, session, standing, news, watch, ask });
+      const opened = createLine({ ...options, session, standing, news, watch, pulses, ask });
       await opened.greet();
       disconnectedSince = null;
+      connectedSince = clock.now();
       return opened;
     } catch (error) {
       await close(session);
@@ -121,6 +131,7 @@ export function createMembership(options: MembershipOptions): Membership {
     if (!line) return;
     const { session, stepDown } = line;
     line = null;
+    connectedSince = null;
     stepDown();
     await close(session);
   }
@@ -152,6 +163,12 @@ export function createMembership(options: MembershipOptions): Membership {
     get disconnectedSince() {
       return disconnectedSince;
     },
+    get connectedSince() {
+      return connectedSince;
+    },
+    get pulses() {
+      return { report: pulses.report.reading, election: pulses.election.reading };
+    },
     get leaderMissingSince() {
       return watch.missingSince;
     },
@@ -171,6 +188,7 @@ export function createMembership(options: MembershipOptions): Membership {
       let troubleSince = clock.now();
       while (!signal.aborted) {
         const beganAt = clock.now();
+        pulses.report.beat(0);
         try {
           if (!line) await setUp(signal);
           if (failures > 0) outages.works({ workerId }, "the line to the other workers stands again");
@@ -185,9 +203,11 @@ export function createMembership(options: MembershipOptions): Membership {
           events.emit("worker:disconnected", { workerId, error, retryInMs });
           outages.failed({ workerId, err: error, retryInMs }, "the line to the other workers broke");
           await hangUp();
+          pulses.report.beat(retryInMs);
           await sleep(clock, retryInMs, signal);
         }
       }
+      pulses.report.end();
     },
 
     control(signal) {

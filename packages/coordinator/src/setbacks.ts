@@ -40,6 +40,8 @@ export interface Setbacks {
   readonly failures: number;
   /** How long nothing but errors has come of it, transient ones included, in milliseconds; 0 when the last try went well. */
   readonly failingForMs: number;
+  /** What failed last, even if that has been overcome; null when nothing has. */
+  readonly lastError: unknown;
   noteFailing(): void;
   /** Something went well, and the consumer stands at that position. */
   noteSuccess(position: GlobalPosition): void;
@@ -70,6 +72,7 @@ export function createSetbacks(options: SetbacksOptions): Setbacks {
   let otherFailures = 0;
   let transientFailures = 0;
   let failingSince: number | null = null;
+  let lastError: unknown = null;
 
   function noteSuccess(position: GlobalPosition): void {
     if (transientFailures > 0) outages.works({ consumer }, "batches commit again");
@@ -128,6 +131,9 @@ export function createSetbacks(options: SetbacksOptions): Setbacks {
     get failingForMs() {
       return failingSince === null ? 0 : clock.now() - failingSince;
     },
+    get lastError() {
+      return lastError;
+    },
     noteFailing() {
       failingSince ??= clock.now();
     },
@@ -137,6 +143,7 @@ export function createSetbacks(options: SetbacksOptions): Setbacks {
       otherFailures = 0;
       transientFailures = 0;
       failingSince = null;
+      lastError = null;
     },
 
     async recover(error, failed, held, drain) {
@@ -144,6 +151,7 @@ export function createSetbacks(options: SetbacksOptions): Setbacks {
       for (let cause = error, batch = failed; ; batch = null) {
         const attempt = (trouble?.tries ?? 0) + otherFailures + 1;
         const transient = store.isTransient(cause);
+        lastError = cause;
         if (!count(cause, batch, transient)) return;
         const waitMs = retryInMs(transient);
         events.emit("batch:failed", { consumer, error: cause, attempt, transient, retryInMs: waitMs });

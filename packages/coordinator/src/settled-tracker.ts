@@ -4,6 +4,7 @@ import {
   type CheckpointStore,
   type Clock,
   createOutageLog,
+  createPulse,
   createWakeUp,
   type EventLog,
   type EventSink,
@@ -13,6 +14,7 @@ import {
   type Logger,
   observeAppenders,
   observeScan,
+  type PulseReading,
   type Randomness,
   type ServerState,
   type SettledState,
@@ -22,6 +24,7 @@ import {
   type WorkerEvents,
 } from "@pup/core";
 import type { HeldPage } from "./batch-slice.ts";
+import { createLogProgress } from "./log-progress.ts";
 
 /** What the tracker needs. */
 export interface SettledTrackerOptions {
@@ -54,6 +57,16 @@ export interface SettledTracker {
   waitAbove(position: GlobalPosition, signal: AbortSignal, wants?: "none" | "some" | "all"): Promise<void>;
   /** Since when looking has failed, by the clock; null while it works. */
   readonly failingSince: number | null;
+  /** Highest position that was seen, also behind a hole; null while `position` is. */
+  readonly head: GlobalPosition | null;
+  /** When the last look began that went well, by the clock; null when none has. */
+  readonly seenAt: number | null;
+  /** Since when the hole has been open that is waited for, by the clock; null when there is none. */
+  readonly heldUpSince: number | null;
+  /** When the log was first seen beyond the position, by the clock; null when it has not been. */
+  beyondSince(position: GlobalPosition): number | null;
+  /** Null while it does not run. */
+  readonly pulse: PulseReading | null;
   /** Looks until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -77,13 +90,17 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
   // The hole that opens at the start spans the whole log above the checkpoints: what is missing there is old news.
   let startHole = false;
   let hole: { readonly upTo: GlobalPosition; readonly since: number; nextAlarm: number } | null = null;
+  let seenAt: number | null = null;
   const advanced = createWakeUp(clock);
   const waiting = new Set<{ readonly position: GlobalPosition; readonly wants: "some" | "all" }>();
+  const progress = createLogProgress(clock);
+  const pulse = createPulse(clock);
   const outages = createOutageLog(logger, clock);
 
   /** One look at the log. */
   async function look(): Promise<{ gotFurther: boolean; sawAll: boolean }> {
     const before = state?.position ?? null;
+    const beganAt = clock.now();
     const { seen, sawAll, head } = state ? await scan(state) : await begin();
     // Who is in flight must come from a statement that begins after the positions were read: in the same one, a
     // transaction could end in between and its event be missed. At the start it also tells whether the server can be trusted.
@@ -91,6 +108,8 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
     const settled = appenders ? observeAppenders(seen, appenders) : seen;
     state = settled;
     failingSince = null;
+    seenAt = beganAt;
+    progress.note(headOf(settled));
     if (head !== null) options.onHead(head);
 
     const gotFurther = before === null || settled.position > before;
@@ -197,6 +216,19 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
     get failingSince() {
       return failingSince;
     },
+    get head() {
+      return state && headOf(state);
+    },
+    get seenAt() {
+      return seenAt;
+    },
+    get heldUpSince() {
+      return hole?.since ?? null;
+    },
+    beyondSince: progress.beyondSince,
+    get pulse() {
+      return pulse.reading;
+    },
 
     async waitAbove(position, signal, wants = "none") {
       const one = wants === "none" ? null : { position, wants };
@@ -214,6 +246,7 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
       let idleMs = pollIntervalMs;
       while (!signal.aborted) {
         const token = wakeUp.token();
+        pulse.beat(0);
         let seen: { gotFurther: boolean; sawAll: boolean };
         try {
           seen = await look();
@@ -222,19 +255,29 @@ export function createSettledTracker(options: SettledTrackerOptions): SettledTra
         } catch (error) {
           failures += 1;
           forget(error, failures);
-          await sleep(clock, backOffMs(failures, ERROR_BACK_OFF, random), signal);
+          const retryInMs = backOffMs(failures, ERROR_BACK_OFF, random);
+          pulse.beat(retryInMs);
+          await sleep(clock, retryInMs, signal);
           continue;
         }
         if (seen.gotFurther) idleMs = pollIntervalMs;
         if (state?.hole) {
-          await sleep(clock, Math.max(10, liveWorkers() * 5), signal);
+          const lookInMs = Math.max(10, liveWorkers() * 5);
+          pulse.beat(lookInMs);
+          await sleep(clock, lookInMs, signal);
         } else if (seen.sawAll) {
+          pulse.beat(idleMs);
           const woken = await wakeUp.wait(token, idleMs, signal);
           idleMs = woken ? pollIntervalMs : Math.min(idleMs * 2, maxPollIntervalMs);
         }
       }
+      pulse.end();
     },
   };
+}
+
+function headOf({ position, hole, behind }: SettledState): GlobalPosition {
+  return behind.at(-1)?.upTo ?? hole?.upTo ?? position;
 }
 
 class ServerRestarted extends Error {

@@ -105,7 +105,7 @@ describe("A worker whose consumers others still have", () => {
     failing = false;
     await fleet.store.release(owned);
     await fleet.clock.advance(10_000);
-    expect(member.worker.health()).toMatchObject({ healthy: true });
+    expect(member.worker.health()).toMatchObject({ ready: true });
     await fleet.stop(member);
     expect(fleet.clock.pending).toBe(0);
   });

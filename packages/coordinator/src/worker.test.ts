@@ -168,7 +168,7 @@ describe("One worker", () => {
     expect(checkpoints.map(({ ownerId }) => ownerId)).toEqual(sixConsumers.map(() => null));
     const session = await fleet.store.openControlSession();
     expect(await session.survey()).toEqual({ workers: [], statuses: [], assignments: new Map() });
-    expect(worker.worker.health()).toMatchObject({ state: "stopped", healthy: false });
+    expect(worker.worker.health()).toMatchObject({ state: "stopped", ready: false });
   });
 });
 
@@ -336,7 +336,7 @@ describe("The settled position", () => {
     fleet.store.setRecovering(true);
     await fleet.clock.advance(120_000);
 
-    expect(worker.worker.health()).toMatchObject({ healthy: false });
+    expect(worker.worker.health()).toMatchObject({ ready: false });
     expect(worker.worker.health().problems).toContain("The log cannot be followed.");
     fleet.store.setRecovering(false);
     await fleet.clock.advance(10_000);
@@ -666,8 +666,8 @@ describe("A failing handler", () => {
       { consumer: "bad", attempts: 5, position: 0n, error: { message: "Poison." } },
     ]);
     expect(worker.worker.health()).toMatchObject({
-      healthy: false,
-      problems: ['Consumer "bad" has stopped at position 0: see its `error`.'],
+      ready: false,
+      problems: ['Consumer "bad" has stopped at position 0: see its `lastError`.'],
     });
     await fleet.stop(worker);
   });
@@ -936,7 +936,7 @@ describe("Starting and stopping", () => {
     fleet.store.setReachable(false);
     const member = fleet.start([recorder("orders")]);
     await fleet.clock.advance(60_000);
-    expect(member.worker.health()).toMatchObject({ state: "starting", healthy: false });
+    expect(member.worker.health()).toMatchObject({ state: "starting", ready: false });
     fleet.store.setReachable(true);
     await fleet.append("o-1");
     await fleet.clock.advance(10_000);

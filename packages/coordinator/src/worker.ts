@@ -1,18 +1,5 @@
 import type { EventSource, GlobalPosition, WorkerEvents } from "@pup/core";
-import type { ConsumerHealth } from "./consumer-set.ts";
-
-/** How a worker is doing. */
-export interface WorkerHealth {
-  readonly state: "new" | "starting" | "running" | "stopping" | "stopped";
-  /** False when somebody should look: see `problems`. Good for a readiness probe. */
-  readonly healthy: boolean;
-  /** What is wrong, for people. */
-  readonly problems: readonly string[];
-  readonly leads: boolean;
-  /** Everything at or below it can be read without missing anything; null while unknown. */
-  readonly settledPosition: GlobalPosition | null;
-  readonly consumers: readonly ConsumerHealth[];
-}
+import type { WorkerHealth } from "./health.ts";
 
 /** What a single run did with one consumer. */
 export interface RunOnceOutcome {
@@ -61,5 +48,6 @@ export interface Worker {
    */
   runOnce(options?: { readonly signal?: AbortSignal }): Promise<readonly RunOnceOutcome[]>;
 
+  /** How it is doing, for probes and alarms. Costs nothing: it asks nobody. */
   health(): WorkerHealth;
 }

@@ -3,6 +3,7 @@ import type { ControlSignal } from "./control-signal.ts";
 import type { EventSource } from "./emitter.ts";
 import type { GlobalPosition } from "./event.ts";
 import type { Logger } from "./logger.ts";
+import type { PulseReading } from "./pulse.ts";
 
 /** What a worker lends its dispatcher. */
 export interface DispatcherContext {
@@ -23,6 +24,8 @@ export interface DispatcherHealth {
   readonly healthy: boolean;
   /** What is wrong, for people; null when nothing is. */
   readonly problem: string | null;
+  /** The turns of its loop; null or absent when it has none, or does not run. A loop that hangs costs the worker its liveness. */
+  readonly pulse?: PulseReading | null;
 }
 
 /** Everything a dispatcher reports while it runs. */

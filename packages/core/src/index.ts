@@ -88,6 +88,7 @@ export type {
 export type { AppendOptions, AppendResult, EventStore, ExpectedVersion, Stream, StreamRange } from "./event-store.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export { createOutageLog, type OutageLog } from "./outage-log.ts";
+export { createPulse, type Pulse, type PulseReading } from "./pulse.ts";
 export { findUnserializable, type Unserializable } from "./serializable.ts";
 export { beginSettling, type OpenHole, observeAppenders, observeScan, type SettledState } from "./settled-position.ts";
 export { sleep } from "./sleep.ts";

@@ -290,7 +290,10 @@ describe("createNotifyDispatcher", () => {
       while (clock.now() < 120_000) {
         const { retryInMs } = await lost;
         attempts += 1;
-        expect(dispatcher.health()).toEqual({ healthy: false, problem: expect.stringContaining("It cannot listen") });
+        expect(dispatcher.health()).toMatchObject({
+          healthy: false,
+          problem: expect.stringContaining("It cannot listen"),
+        });
         lost = recorded.next("dispatcher:disconnected");
         await clock.advance(retryInMs);
       }

@@ -3,10 +3,12 @@ import {
   backOffMs,
   createEvents,
   createOutageLog,
+  createPulse,
   type Dispatcher,
   type DispatcherContext,
   type DispatcherEvents,
   InvalidStateError,
+  type Pulse,
   parseControlSignal,
   StartAbortedError,
   sleep,
@@ -41,6 +43,8 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
   let starting: Promise<void> | undefined;
   let running: Promise<void> = Promise.resolve();
   let problem: string | null = "It has not been started.";
+  // Of asking: what listens is watched by its own heartbeat, which declares a session lost that says nothing.
+  let pulse: Pulse | null = null;
 
   /** Opens a session, one after the other, until it is stopped. Rejects when the first one could never work. */
   const listen = async (context: DispatcherContext, connected: () => void): Promise<void> => {
@@ -113,7 +117,8 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
     const listening = listen(context, resolve);
     running = listening.catch(() => undefined);
     // Not waited for when it is stopped: the store may never answer.
-    void reconcile(context, reconcileIntervalMs, stopping.signal);
+    pulse = createPulse(context.clock);
+    void reconcile(context, pulse, reconcileIntervalMs, stopping.signal);
     try {
       // `listening` ends before `connected` only when it fails or is stopped.
       await Promise.race([
@@ -138,6 +143,10 @@ export function createNotifyDispatcher(options: NotifyDispatcherOptions): Dispat
       problem = "It has been stopped.";
       await running;
     },
-    health: () => ({ healthy: problem === null, problem }),
+    health: () => ({
+      healthy: problem === null,
+      problem,
+      pulse: stopping.signal.aborted ? null : (pulse?.reading ?? null),
+    }),
   };
 }

@@ -9,7 +9,7 @@ describe("createNotifyDispatcher", () => {
     expect.objectContaining({ code: "PUP_INVALID_OPTION", message: expect.stringMatching(message) });
 
   it("opens nothing until it is started", () => {
-    expect(create({}).health()).toEqual({ healthy: false, problem: "It has not been started." });
+    expect(create({}).health()).toMatchObject({ healthy: false, problem: "It has not been started." });
   });
 
   it("takes undefined for the default", () => {

@@ -120,7 +120,7 @@ describe("createPollDispatcher", () => {
       await new Promise<void>((resolve) => clock.after(100, resolve));
       return 0n;
     });
-    expect(dispatcher.health()).toEqual({ healthy: false, problem: "The database has not answered yet." });
+    expect(dispatcher.health()).toMatchObject({ healthy: false, problem: "The database has not answered yet." });
 
     await clock.runUntil(started);
 
@@ -196,10 +196,24 @@ describe("createPollDispatcher", () => {
     });
     await started;
     await clock.advance(5_000);
-    expect(dispatcher.health().healthy).toBe(true);
+    expect(dispatcher.health()).toMatchObject({ healthy: true, pulse: { overdueMs: 4_800 } });
 
     await clock.advance(10_000);
-    expect(dispatcher.health()).toEqual({ healthy: false, problem: "The database has not answered for 14800 ms." });
+    expect(dispatcher.health()).toMatchObject({
+      healthy: false,
+      problem: "The database has not answered for 14800 ms.",
+      pulse: { overdueMs: 14_800 },
+    });
+  });
+
+  it("shows that its loop turns, also while the database refuses, until it is stopped", async () => {
+    const { clock, dispatcher } = poll(() => Promise.reject(new Error("away")));
+    for (let seconds = 0; seconds < 60; seconds++) {
+      await clock.advance(1_000);
+      expect(dispatcher.health()).toMatchObject({ healthy: false, pulse: { overdueMs: 0 } });
+    }
+    await dispatcher.stop();
+    expect(dispatcher.health().pulse).toBeNull();
   });
 
   it("stops although an answer does not come", async () => {

@@ -3,11 +3,13 @@ import {
   checkInteger,
   createEvents,
   createOutageLog,
+  createPulse,
   type Dispatcher,
   type DispatcherContext,
   type DispatcherEvents,
   type GlobalPosition,
   InvalidStateError,
+  type Pulse,
   StartAbortedError,
   sleep,
 } from "@pup/core";
@@ -50,6 +52,7 @@ export function createPollDispatcher(options: PollDispatcherOptions = {}): Dispa
   const stopping = new AbortController();
   let starting: Promise<void> | undefined;
   let problem: string | null = "It has not been started.";
+  let pulse: Pulse | null = null;
   /** How long the present question has been waiting for its answer, in milliseconds; null when there is none. */
   let silenceMs: (() => number) | null = null;
 
@@ -59,10 +62,12 @@ export function createPollDispatcher(options: PollDispatcherOptions = {}): Dispa
     const outages = createOutageLog(logger, clock);
     let seen: GlobalPosition | null = null;
     let failures = 0;
+    pulse = createPulse(clock);
 
     while (!stopping.signal.aborted) {
       const askedAtMs = clock.now();
       let waitMs: number;
+      pulse.beat(0);
       silenceMs = () => clock.now() - askedAtMs;
       try {
         const latest = await context.latestPosition();
@@ -88,6 +93,7 @@ export function createPollDispatcher(options: PollDispatcherOptions = {}): Dispa
         outages.failed({ err: error, failures, retryInMs: waitMs }, "cannot ask for the latest position");
       }
       silenceMs = null;
+      pulse.beat(Math.max(0, waitMs));
       await sleep(clock, Math.max(0, waitMs), stopping.signal);
     }
   };
@@ -118,7 +124,11 @@ export function createPollDispatcher(options: PollDispatcherOptions = {}): Dispa
     health() {
       const waitedMs = silenceMs?.() ?? 0;
       const silence = waitedMs > SILENCE_MS ? `The database has not answered for ${Math.round(waitedMs)} ms.` : null;
-      return { healthy: problem === null && silence === null, problem: problem ?? silence };
+      return {
+        healthy: problem === null && silence === null,
+        problem: problem ?? silence,
+        pulse: stopping.signal.aborted ? null : (pulse?.reading ?? null),
+      };
     },
   };
 }

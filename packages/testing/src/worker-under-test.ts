@@ -39,7 +39,7 @@ export interface WorkerUnderTestHealth {
     readonly name: string;
     readonly state: "idle" | "claiming" | "running" | "failed";
     readonly position: GlobalPosition | null;
-    readonly error: unknown;
+    readonly lastError: unknown;
   }[];
 }
 

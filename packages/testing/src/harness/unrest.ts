@@ -69,7 +69,7 @@ function findUnrestOf({ name, position, head, appenders, members }: ConsumerFact
 
   const failed = states.find(({ health }) => health?.state === "failed");
   if (failed) {
-    const error = failed.health?.error;
+    const error = failed.health?.lastError;
     return {
       what: `${where}: it has stopped on ${failed.member.name}, with ${show(error)}`,
       hope: "never",
