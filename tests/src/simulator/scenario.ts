@@ -40,6 +40,8 @@ export type ScenarioOptions = Required<
   Pick<
     WorkerOptions,
     | "batchSize"
+    | "maxBatchSize"
+    | "readAheadBytes"
     | "batchTimeoutMs"
     | "heartbeatIntervalMs"
     | "heartbeatTimeoutMs"
@@ -90,6 +92,7 @@ export const LAST_BURST = 5;
 export function drawScenario(chance: Chance): Scenario {
   const consumers = Array.from({ length: chance.whole(1, 12) }, (_, index) => drawConsumer(chance, index + 1));
   const heartbeatTimeoutMs = chance.pick([10_000, 30_000]);
+  const batchSize = chance.pick([1, 3, 10, 100]);
   // Some seeds are rough in one respect and calm in another, so that faults meet undisturbed operations too.
   const rate = (worst: number) => (chance.happens(0.4) ? 0 : chance.between(0, worst));
   return {
@@ -109,7 +112,10 @@ export function drawScenario(chance: Chance): Scenario {
     slowAppends: chance.pick([0.1, 0.2, 0.4]),
     longAppends: chance.happens(0.3),
     options: {
-      batchSize: chance.pick([1, 3, 10, 100]),
+      batchSize,
+      maxBatchSize: batchSize * chance.pick([1, 10]),
+      // Plenty, too little for most pages, and none: then each consumer reads its own batches.
+      readAheadBytes: chance.pick([16 * 1024 * 1024, 2_000, 0]),
       batchTimeoutMs: chance.pick([5_000, 30_000]),
       heartbeatIntervalMs: heartbeatTimeoutMs / 5,
       heartbeatTimeoutMs,
