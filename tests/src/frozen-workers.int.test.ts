@@ -59,18 +59,18 @@ describe.concurrent(`At ${JSON.stringify(options)}`, () => {
       const [checkpoint] = await parts.store.readCheckpoints([orphan ?? ""]);
       await append(parts);
       if (given.work) await untilDwelling(parts, victim);
-      else await victim.recorded.first("batch:committed", ({ consumer }) => consumer === orphan);
+      else await untilEmitted(victim, "batch:committed", orphan);
 
       const strokeAt = performance.now();
       lab.strike();
       if (given.work === "result") await untilStuckInSending(parts, victim);
-      await survivor.recorded.first("consumer:acquired", ({ consumer }) => consumer === orphan);
+      await untilEmitted(survivor, "consumer:acquired", orphan);
       expect(performance.now() - strokeAt).toBeLessThan(TAKEN_OVER_MS + ROOM_MS);
       await append(parts);
       await untilReached(parts);
 
       lab.heal();
-      await victim.recorded.first("worker:rejoined");
+      await untilEmitted(victim, "worker:rejoined");
       await vi.waitFor(async () => expect(await owned(parts, victim)).toHaveLength(1), WAIT);
       await append(parts);
       await untilReached(parts);
@@ -96,6 +96,16 @@ describe.concurrent(`At ${JSON.stringify(options)}`, () => {
 });
 
 const WAIT = { timeout: 30_000, interval: 20 };
+
+/** Waits for an event, of the consumer if one is named. What has come instead is told when it does not come. */
+async function untilEmitted(
+  { recorded }: LabWorker,
+  name: "batch:committed" | "consumer:acquired" | "worker:rejoined",
+  consumer?: string,
+): Promise<void> {
+  const told = () => recorded.all.map((event) => [event.name, "consumer" in event.payload && event.payload.consumer]);
+  await vi.waitFor(() => expect(told()).toContainEqual([name, consumer ?? false]), WAIT);
+}
 
 /** Two workers that share the consumers; one of them is the victim, on a line of its own. */
 async function openLab(parts: Parts, { role, fault, work, election }: Case) {

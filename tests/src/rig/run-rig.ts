@@ -8,7 +8,7 @@ import { type Fault, type PlannedFault, planFaults } from "./faults/plan.ts";
 import { runPlan } from "./faults/run-plan.ts";
 import { createFleet, type Fleet } from "./fleet/fleet.ts";
 import { startLagMeter } from "./lag-meter.ts";
-import { openAccount } from "./load/account.ts";
+import { type Account, hasTriedAll, openAccount } from "./load/account.ts";
 import { createGapTimes } from "./load/gap-times.ts";
 import { createMarker } from "./load/markers.ts";
 import { openKysely, runWriters, writers } from "./load/run-writers.ts";
@@ -19,6 +19,9 @@ import { resolveTimings, shortTimings, type WorkerTimings } from "./timings.ts";
 import { type Arrival, awaitHead } from "./verdict/await-head.ts";
 import { compareLog } from "./verdict/compare-log.ts";
 import { findLeftovers } from "./verdict/find-leftovers.ts";
+
+/** How much longer than asked writers write at most, in milliseconds. */
+const LONGEST_TRIAL_MS = 60_000;
 
 /** How long a notification can be under way, in milliseconds. */
 const LAST_NOTIFICATION_MS = 250;
@@ -49,6 +52,21 @@ export async function runRig(
   } finally {
     await server.close();
   }
+}
+
+/** Lets writers write for so long, and on a slow machine until each kind of append has been tried: a run proves nothing of the others. */
+async function stopWriters(
+  stop: AbortController,
+  account: Account,
+  seconds: number,
+  ended: AbortSignal,
+): Promise<void> {
+  const pause = (ms: number) => sleep(ms, undefined, { signal: ended }).catch(() => undefined);
+  await pause(seconds * 1_000);
+  for (let waitedMs = 0; !ended.aborted && !hasTriedAll(account) && waitedMs < LONGEST_TRIAL_MS; waitedMs += 50) {
+    await pause(50);
+  }
+  stop.abort();
 }
 
 async function runOnDatabase(
@@ -100,13 +118,13 @@ async function runOnDatabase(
     const desk = { store, account, notifies: () => !notifications.lost };
     const writing = runWriters({ ...desk, sql: application, db, seed, stop: stop.signal, signal: ended });
     writing.catch((error: unknown) => ending.abort(error));
-    const stopTimer = setTimeout(() => stop.abort(), seconds * 1_000);
-    ended.addEventListener("abort", () => clearTimeout(stopTimer), { once: true });
+    const stopping = stopWriters(stop, account, seconds, ended);
     const report = await runPlan(
       stage,
       planFor({ command, seconds, seed, broken }, timings.heartbeatTimeoutMs),
       seconds * 1_000,
     );
+    await stopping;
     await writing;
     ended.throwIfAborted();
     await endForgotten(db);

@@ -34,6 +34,14 @@ export interface OpenAccount extends Account {
 /** How many appends are remembered for being repeated. */
 const REMEMBERED = 300;
 
+/** What a run is to have seen at least once. */
+const KINDS = ["appends", "prepared", "conflicts", "repetitions", "savepoints undone"];
+
+/** True when each kind of append has been tried. */
+export function hasTriedAll({ counts }: Account): boolean {
+  return KINDS.every((kind) => counts.has(kind));
+}
+
 /** Opens an empty account. */
 export function openAccount(): OpenAccount {
   const acknowledged = new Map<string, string>();
