@@ -12,6 +12,9 @@ function reading(what: string, run: Operation["run"], slot: number | null = null
   return operation(what, run, { slot, besideWaiting: true });
 }
 
+// How many bytes an event takes is each store's own matter; that the first one always fits is not.
+const anyBytes = fc.constantFrom(1, 2 ** 30);
+
 /** Reads one aggregate, in a transaction or not, with ranges that make sense and others. */
 const readStream = fc
   .record({
@@ -38,8 +41,7 @@ const readLog = fc
     after: anyPosition,
     upTo: anyPosition,
     limit: fc.integer({ min: 1, max: 4 }),
-    // How many bytes an event takes is each store's own matter; that the first one always fits is not.
-    maxBytes: fc.constantFrom(1, 2 ** 30),
+    maxBytes: anyBytes,
     scope: fc.option(
       fc.record({ aggregateTypes: anyTypes("Order", "Invoice"), eventTypes: anyTypes("Placed", "Shipped") }),
       {
@@ -49,12 +51,17 @@ const readLog = fc
   })
   .map((request) => reading(`readLog ${show(request)}`, async ({ store }) => pageOf(await store.readLog(request))));
 
-const scanPositions = anyPosition.map((after) =>
-  reading(`scanPositions ${after}`, async ({ store }) => {
-    const { serverRun: _, ...scan } = await store.scanPositions(after);
-    return scan;
-  }),
-);
+const scanPositions = fc
+  .tuple(
+    anyPosition,
+    fc.option(fc.record({ limit: fc.integer({ min: 1, max: 4 }), maxBytes: anyBytes }), { nil: undefined }),
+  )
+  .map(([after, bring]) =>
+    reading(`scanPositions ${after} ${show(bring)}`, async ({ store }) => {
+      const { serverRun: _, page, ...scan } = await store.scanPositions(after, bring);
+      return { ...scan, page: page && (await pageOf(page)) };
+    }),
+  );
 
 const inFlight = fc.constant(
   reading("inFlightAppenders", async ({ store }) => {

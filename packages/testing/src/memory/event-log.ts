@@ -73,7 +73,7 @@ function scanPositions(database: Database, after: GlobalPosition, bring?: PageLi
     run.push(event);
   }
   const page = bring && toPage(run, contiguous);
-  return { contiguous, hole, highest: database.events.highest(), page, ...serverState(database) };
+  return { contiguous, hole, highest: database.events.highest(), ...(page && { page }), ...serverState(database) };
 }
 
 function isFull(run: readonly StoredEvent[], bytes: number, bring: PageLimits | undefined): boolean {
