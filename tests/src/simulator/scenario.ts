@@ -139,7 +139,7 @@ export function drawScenario(chance: Chance): Scenario {
     },
     slowMs: chance.pick([20, 500, 8_000]),
     faultEveryMs: chance.pick([5_000, 20_000, 60_000]),
-    appendEveryMs: chance.pick([2_000, 6_000]),
+    appendEveryMs: chance.pick([3_000, 8_000]),
   };
 }
 
