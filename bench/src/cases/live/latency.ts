@@ -3,12 +3,11 @@ import type { BenchCase, BenchContext } from "../../bench-case.ts";
 import type { OpenContestant } from "../../measuring/compare.ts";
 import { percentile } from "../../measuring/statistics.ts";
 import type { OpenLive } from "../../systems/live-system.ts";
-import { bossLive, emmettLive, graphileLive } from "../../systems/peers-live.ts";
 import { pupLive } from "../../systems/pup/live.ts";
-import { rawLive } from "../../systems/raw/live.ts";
 import { check } from "../../workload/check.ts";
 import { openFeed, untilHandled } from "../../workload/feed.ts";
 import { orderPayload } from "../../workload/orders.ts";
+import { everybodyElse } from "./everybody-else.ts";
 
 /** Events per second: few enough that none waits for another. */
 const RATE = 20;
@@ -27,10 +26,7 @@ export const latency: BenchCase = {
         pup: contestant(pupLive({ dispatcher: "notify" })),
         "pup, notified in the transaction": contestant(pupLive({ dispatcher: "notify", inCallersTransaction: true })),
         "pup, poll": contestant(pupLive({ dispatcher: "poll" })),
-        raw: contestant(rawLive),
-        Emmett: contestant(emmettLive),
-        "graphile-worker": contestant(graphileLive),
-        "pg-boss": contestant(bossLive),
+        ...everybodyElse(contestant),
       },
       metrics: {
         p50: {

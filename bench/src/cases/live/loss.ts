@@ -1,12 +1,11 @@
 import type { BenchCase, BenchContext } from "../../bench-case.ts";
 import type { OpenContestant } from "../../measuring/compare.ts";
 import type { OpenLive } from "../../systems/live-system.ts";
-import { bossLive, emmettLive, graphileLive } from "../../systems/peers-live.ts";
 import { pupLive } from "../../systems/pup/live.ts";
-import { rawLive } from "../../systems/raw/live.ts";
 import { call } from "../../workload/call.ts";
 import { openFeed, untilHandled } from "../../workload/feed.ts";
 import { orderPayload } from "../../workload/orders.ts";
+import { everybodyElse } from "./everybody-else.ts";
 
 export const loss: BenchCase = {
   name: "loss",
@@ -18,10 +17,7 @@ export const loss: BenchCase = {
         title: `${writers} writer${writers > 1 ? "s" : ""}`,
         contestants: {
           pup: contestant(pupLive({ dispatcher: "notify" })),
-          raw: contestant(rawLive),
-          Emmett: contestant(emmettLive),
-          "graphile-worker": contestant(graphileLive),
-          "pg-boss": contestant(bossLive),
+          ...everybodyElse(contestant),
         },
         metrics: {
           lost: { unit: "%", better: "less", goals: [{ atMost: 0 }] },

@@ -2,13 +2,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { BenchCase, BenchContext } from "../../bench-case.ts";
 import type { OpenContestant } from "../../measuring/compare.ts";
 import type { OpenLive } from "../../systems/live-system.ts";
-import { bossLive, emmettLive, graphileLive } from "../../systems/peers-live.ts";
 import { pupLive } from "../../systems/pup/live.ts";
-import { rawLive } from "../../systems/raw/live.ts";
 import { check } from "../../workload/check.ts";
 import { connect } from "../../workload/connect.ts";
 import { openFeed, untilHandled } from "../../workload/feed.ts";
 import { orderPayload } from "../../workload/orders.ts";
+import { everybodyElse } from "./everybody-else.ts";
 
 /** Time between two events, in milliseconds. */
 const EVERY_MS = 100;
@@ -24,10 +23,7 @@ export const stall: BenchCase = {
       title: "an unrelated transaction",
       contestants: {
         pup: contestant(pupLive({ dispatcher: "notify" })),
-        raw: contestant(rawLive),
-        Emmett: contestant(emmettLive),
-        "graphile-worker": contestant(graphileLive),
-        "pg-boss": contestant(bossLive),
+        ...everybodyElse(contestant),
       },
       metrics: {
         "handled meanwhile": { unit: "%", better: "more", goals: [{ atLeast: 100 }] },
